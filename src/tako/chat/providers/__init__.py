@@ -1,0 +1,1 @@
+"""The upstreams that can answer: any OpenAI-compatible address, and the built-in local model."""

@@ -1,0 +1,1 @@
+"""What two or more apps need. Imports no app."""
