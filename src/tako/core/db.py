@@ -1,0 +1,147 @@
+"""The site's database: SQLite or PostgreSQL behind one small surface, reads apart from writes.
+
+SQLite takes one writer at a time, and its own way of waiting is to sleep; so all writers of a process queue on
+`Database.writer`, and start with BEGIN IMMEDIATE (the driver's default lost 243 of 320 concurrent updates).
+Times are integers: microseconds since 1970 UTC, the same in both databases.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+from sqlalchemy import BigInteger, MetaData, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from tako.core.errors import Misconfigured, Unavailable
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s_ix",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "pk": "%(table_name)s_pkey",
+    }
+)
+Micros = BigInteger
+SQLITE_PRAGMAS = ("journal_mode=WAL", "busy_timeout=10000", "synchronous=NORMAL", "foreign_keys=ON")
+
+
+def now() -> int:
+    """Microseconds since 1970 UTC by this machine's clock."""
+    return time.time_ns() // 1000
+
+
+class StorageFull(Unavailable):
+    """The database cannot grow; what was written before stays."""
+
+    status = 507
+
+
+class Database:
+    """Connections to the site's one database. Use as an async context manager.
+
+    `url` is `sqlite:///path` or `postgresql://…`. `read()` gives a connection that sees one consistent state;
+    `write()` gives one transaction that is committed on leaving and rolled back on an exception.
+    """
+
+    def __init__(self, url: str, *, readers: int = 4) -> None:
+        self.url = parse_url(url)
+        self.dialect: Literal["sqlite", "postgresql"] = (
+            "sqlite" if self.url.get_backend_name() == "sqlite" else "postgresql"
+        )
+        self.writer = asyncio.Lock()
+        if self.dialect == "sqlite":
+            self._write_engine = _sqlite_engine(self.url, pool_size=1, begin="BEGIN IMMEDIATE")
+            self._read_engine = _sqlite_engine(self.url, pool_size=readers, begin="BEGIN", query_only=True)
+        else:
+            self._write_engine = create_async_engine(self.url, pool_size=10, max_overflow=10, pool_pre_ping=True)
+            self._read_engine = self._write_engine
+
+    async def __aenter__(self) -> "Database":
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._read_engine.dispose()
+        await self._write_engine.dispose()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        with _explained():
+            async with self._read_engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        if self.dialect == "postgresql":
+            with _explained():
+                async with self._write_engine.begin() as connection:
+                    yield connection
+            return
+        async with self.writer:
+            with _explained():
+                async with self._write_engine.begin() as connection:
+                    yield connection
+
+
+class _explained:
+    """Turns the database's refusals that an operator can mend into our own errors, at the border."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, DBAPIError) and is_full(error.orig):
+            raise StorageFull(
+                "The disk or database of this site is full: free some space; nothing that was stored is lost.",
+                code="storage_full",
+            ) from error
+        if isinstance(error, OperationalError) and error.connection_invalidated:
+            raise Unavailable(
+                "The database did not answer; the request was not carried out.", code="database_unavailable"
+            ) from error
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether a driver's exception says that no space is left (SQLite's FULL, PostgreSQL's class 53)."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    return str(getattr(error, "sqlstate", "") or "") == "53100"
+
+
+def parse_url(url: str) -> URL:
+    """The SQLAlchemy URL, with the async driver that we use for it."""
+    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise Misconfigured(f"database_url is not a database address: {error}") from error
+    driver = drivers.get(parsed.drivername.split("+")[0])
+    if driver is None:
+        raise Misconfigured(f"database_url: {parsed.drivername!r} is not supported; use sqlite:///… or postgresql://…")
+    return parsed.set(drivername=driver)
+
+
+def _sqlite_engine(url: URL, *, pool_size: int, begin: str, query_only: bool = False) -> AsyncEngine:
+    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=60)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def connected(dbapi_connection: Any, record: object) -> None:
+        dbapi_connection.isolation_level = None
+        cursor = dbapi_connection.cursor()
+        for pragma in SQLITE_PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        if query_only:
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begun(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
