@@ -1,0 +1,163 @@
+"""Readers of a response, in any dialect: what is missing from memory or the fold, then live, then the end.
+
+While a log runs, its latest frames are rendered once per dialect and shared by all its readers; whoever is further
+behind renders from the log's entries until it has caught up.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from tako.chat.entries import AnyEntry, decode
+from tako.core.journal import Log
+from tako.core.sse import PIECE
+
+# How much of a running log stays rendered for the readers that are nearly up to date, in bytes.
+TAIL = 256 * 1024
+
+
+class Renderer(Protocol):
+    """A dialect at work: turns entries into frames, and counts its events in `next`."""
+
+    next: int
+
+    def feed(self, entry: AnyEntry) -> bytes: ...
+
+
+def replay(renderer: Renderer, entries: Iterable[AnyEntry]) -> Iterator[bytes]:
+    """Frames of all entries, in pieces of whole events of about `PIECE` bytes."""
+    frames: list[bytes] = []
+    size = 0
+    for entry in entries:
+        if frame := renderer.feed(entry):
+            frames.append(frame)
+            size += len(frame)
+            if size >= PIECE:
+                yield b"".join(frames)
+                frames, size = [], 0
+    if frames:
+        yield b"".join(frames)
+
+
+class Tail:
+    """The rendered end of one running log in one dialect."""
+
+    def __init__(self, log: Log, renderer: Renderer) -> None:
+        self.log = log
+        self._renderer = renderer
+        self._entries = 0
+        self._batches: deque[tuple[int, bytes]] = deque()  # (entries up to here, frames)
+        self._first = 0  # entries before the first batch kept
+        self._size = 0
+
+    def advance(self) -> int:
+        """Render what was committed since. Returns the number of entries that are rendered."""
+        committed = self.log.committed
+        if committed > self._entries:
+            entries = self.log.entries
+            feed = self._renderer.feed
+            frames = b"".join([feed(decode(entries[n])) for n in range(self._entries, committed)])
+            self._entries = committed
+            self._batches.append((committed, frames))
+            self._size += len(frames)
+            while self._size > TAIL and len(self._batches) > 1:
+                self._first, dropped = self._batches.popleft()
+                self._size -= len(dropped)
+        return self._entries
+
+    def after(self, place: int) -> tuple[int, bytes] | None:
+        """What follows the entry count `place` (a batch's edge), and the new place; None when it is kept no longer."""
+        if place < self._first:
+            return None
+        frames: list[bytes] = []
+        size = 0
+        for upto, batch in reversed(self._batches):
+            if upto <= place:
+                break
+            frames.append(batch)
+            size += len(batch)
+        if len(frames) == 1:
+            return self._batches[-1][0], frames[0]
+        frames.reverse()
+        taken: list[bytes] = []
+        size = 0
+        start = len(self._batches) - len(frames)
+        for offset, batch in enumerate(frames):
+            taken.append(batch)
+            size += len(batch)
+            place = self._batches[start + offset][0]
+            if size >= PIECE:
+                break
+        return place, b"".join(taken)
+
+
+class Live:
+    """A reader's place in a running log."""
+
+    def __init__(self, tail: Tail, renderer: Callable[[int], Renderer], after: int) -> None:
+        self._tail = tail
+        self._log = tail.log
+        self._new_renderer = renderer
+        self._after = after
+        self._place = 0
+        self._catching_up: Iterator[bytes] | None = None
+        self._ended = False
+        self._catch_up()
+
+    @property
+    def ended(self) -> bool:
+        return self._log.ended and self._catching_up is None and self._place >= self._log.committed
+
+    def take(self) -> bytes:
+        if self._catching_up is not None:
+            if piece := next(self._catching_up, b""):
+                return piece
+            self._catching_up = None
+        if self._tail.advance() <= self._place:
+            return b""
+        following = self._tail.after(self._place)
+        if following is None:
+            self._catch_up()
+            return self.take()
+        self._place, frames = following
+        return frames
+
+    def on_change(self, wake: Callable[[], None]) -> None:
+        self._log.on_change(wake)
+
+    def leave(self, wake: Callable[[], None]) -> None:
+        self._log.forget(wake)
+
+    def _catch_up(self) -> None:
+        upto = self._tail.advance()
+        renderer = self._new_renderer(self._after)
+        skip = self._place
+        entries = self._log.entries
+
+        def missing() -> Iterator[bytes]:
+            # Entries before `skip` were sent already: they only bring the renderer to this reader's place.
+            for n in range(skip):
+                renderer.feed(decode(entries[n]))
+            yield from replay(renderer, (decode(entries[n]) for n in range(skip, upto)))
+
+        self._catching_up = missing()
+        self._place = upto
+
+
+class Ended:
+    """A reader's place in a log that has ended, rebuilt from its fold."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self.ended = False
+
+    def take(self) -> bytes:
+        piece = next(self._pieces, b"")
+        self.ended = not piece
+        return piece
+
+    def on_change(self, wake: Callable[[], None]) -> None:
+        """Nothing changes any more."""
+
+    def leave(self, wake: Callable[[], None]) -> None:
+        """Nothing to leave."""

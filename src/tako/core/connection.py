@@ -1,0 +1,39 @@
+"""The server's HTTP protocol, with the two things that a long-lived reader needs to know about its connection."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tako.core.http import Scope
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's protocol that tells when the client has gone, and lets a stuck one be dropped.
+
+    ASGI has neither: the first would cost a waiting task for each reader, and a plain close waits for
+    a client that takes nothing.
+    """
+
+    on_lost: Callable[[], None] | None = None
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        cast(dict[str, Any], self.scope)["extensions"] = {"tako.connection": self}
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.on_lost is not None:
+            self.on_lost()
+
+    @property
+    def lost(self) -> bool:
+        return self.transport.is_closing()
+
+    def abort(self) -> None:
+        """Drop the connection and whatever is still buffered for it."""
+        self.transport.abort()
+
+
+def connection(scope: Scope) -> Connection:
+    return cast(Connection, scope["extensions"]["tako.connection"])
