@@ -1,0 +1,436 @@
+"""A response being made: a task of the process, not of the request that asked for it.
+
+It asks the provider, appends what each read brought, and ends the log once, whatever the reason. Whoever ends it
+first decides how: the upstream, a stop, a shutdown.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tako.chat import fold, quota, store
+from tako.chat.dialects.responses import Responses
+from tako.chat.entries import (
+    Appended,
+    Cleaner,
+    Ended,
+    Ending,
+    Entry,
+    PartClosed,
+    PartKind,
+    PartOpened,
+    Started,
+    Used,
+    decode,
+    encode,
+)
+from tako.chat.providers.base import Finish, Named, Piece, Prompt, Provider, Reasoning, Text, UpstreamError, Usage
+from tako.chat.store import Item, Response
+from tako.chat.tokens import estimate
+from tako.core import ids
+from tako.core.db import Database, now
+from tako.core.errors import Unavailable
+from tako.core.journal import Fenced, Journal, Log
+from tako.core.journal.log import Closed
+
+_log = structlog.get_logger("tako.generation")
+
+ITEM_PREFIX: dict[PartKind, str] = {"text": "msg", "reasoning": "rs"}
+_FINISHED: dict[str, tuple[Ending, str | None]] = {
+    "stop": ("completed", None),
+    "length": ("incomplete", "max_output_tokens"),
+    "content_filter": ("incomplete", "content_filter"),
+}
+# How long the end of an answer may wait for a tokenizer, in seconds; then the count is estimated.
+COUNT_PATIENCE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a response ends."""
+
+    status: Ending
+    reason: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+CANCELLED = Outcome("cancelled", "cancelled")
+INTERRUPTED = Outcome("incomplete", "interrupted")
+SHUTDOWN = Outcome("incomplete", "server_shutdown")
+
+
+@dataclass(slots=True)
+class Output:
+    """The parts of an answer, as its log has them."""
+
+    kinds: list[PartKind] = field(default_factory=list)
+    texts: list[list[str]] = field(default_factory=list)
+    open: int | None = None
+
+    def text(self, kind: PartKind | None = None) -> str:
+        return "".join(
+            "".join(pieces)
+            for of, pieces in zip(self.kinds, self.texts, strict=True)
+            if kind is None or of == kind
+        )
+
+    @classmethod
+    def of(cls, entries: Iterable[bytes]) -> "Output":
+        """What a log that somebody else began holds so far."""
+        output = cls()
+        for raw in entries:
+            match decode(raw):
+                case PartOpened(part, kind, _):
+                    output.kinds.append(kind)
+                    output.texts.append([])
+                    output.open = part
+                case Appended(part, text):
+                    output.texts[part].append(text)
+                case PartClosed():
+                    output.open = None
+        return output
+
+
+class Generation:
+    """One running response. Made by `Generations.start`."""
+
+    def __init__(
+        self,
+        owner: "Generations",
+        response: Response,
+        log: Log,
+        *,
+        provider: Provider | None,
+        prompt: Prompt | None,
+        attempts: int,
+    ) -> None:
+        self.response = response
+        self.log = log
+        self.attempts = attempts
+        self.provider = provider
+        self.upstream_id: str | None = None
+        self.detached = response.background
+        self.readers = 0
+        self._owner = owner
+        self._prompt = prompt
+        self._output = Output.of(log.entries)
+        self._cleaner = Cleaner()
+        self._usage: list[Usage] = []
+        self._end: asyncio.Task[None] | None = None
+        self._leaving: asyncio.TimerHandle | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        try:
+            if len(self.log.entries) == 1:
+                self.log.append(encode(Started()))
+            outcome = await self._ask()
+        except UpstreamError as error:
+            _log.warning("upstream_failed", response=self.response.id, code=error.code, reason=error.message)
+            outcome = Outcome("failed", None, error.code, error.message)
+        except Closed:
+            return  # somebody else is ending it
+        except Exception as error:
+            _log.exception("generation_failed", response=self.response.id)
+            outcome = Outcome("failed", None, "server_error", f"An error inside this server: {type(error).__name__}.")
+        await asyncio.shield(self.end(outcome))
+
+    def end(self, outcome: Outcome) -> "asyncio.Task[None]":
+        """End the response; the first call decides how. The task ends when the end is stored, or with `Fenced`."""
+        if self._end is None:
+            self.log.closed = True
+            self._end = asyncio.create_task(self._store_end(outcome), name=f"end-{self.response.id}")
+            self._end.add_done_callback(self._ended)
+            if self.task is not None and self.task is not asyncio.current_task():
+                self.task.cancel()
+        return self._end
+
+    def attach(self) -> None:
+        """A reader has come: whoever waits for the last one's return need wait no more."""
+        self.readers += 1
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
+
+    def leave(self, grace: float) -> None:
+        """A reader has gone. A foreground answer ends `grace` seconds after its last one."""
+        self.readers -= 1
+        if self.readers == 0 and not self.detached and self._end is None:
+            self._leaving = asyncio.get_running_loop().call_later(grace, self._abandoned)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._owner.drop(self)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # A bug: the log stays open in the database, and the next start closes it. Readers must not wait for that.
+            _log.error("end_failed", response=self.response.id, exc_info=error)
+            self.log.fence()
+
+    def _abandoned(self) -> None:
+        if self.readers == 0 and not self.detached:
+            self.end(CANCELLED)
+
+    async def _ask(self) -> Outcome:
+        """Ask the provider, again where that can help and nothing has been shown."""
+        while True:
+            try:
+                return await self._attempt()
+            except UpstreamError as error:
+                shown = bool(self._output.kinds)
+                if shown or not error.retryable or self.attempts > self._owner.retries:
+                    raise
+                pause = error.retry_after if error.retry_after is not None else 0.5 * 2**self.attempts
+                if pause > self._owner.retry_patience:
+                    raise
+                self.attempts += 1
+                await self._owner.record_retry(self, error)
+                await asyncio.sleep(pause)
+
+    async def _attempt(self) -> Outcome:
+        if self.provider is None or self._prompt is None:
+            raise UpstreamError("The provider of this model is no longer configured.", code="model_not_found")
+        outcome = Outcome("completed")
+        stream = self.provider.stream(self._prompt)
+        try:
+            async for pieces in stream:
+                if finished := self._take(pieces):
+                    outcome = finished
+                await self._owner.journal.room()
+        finally:
+            await stream.aclose()  # type: ignore[attr-defined]  # every provider is an async generator
+        return outcome
+
+    def _take(self, pieces: list[Piece]) -> Outcome | None:
+        """Append what one read brought: one entry for each stretch of the same kind."""
+        outcome = None
+        kind: PartKind | None = None
+        texts: list[str] = []
+        for piece in pieces:
+            match piece:
+                case Text(text):
+                    new: PartKind = "text"
+                case Reasoning(text):
+                    new = "reasoning"
+                case Finish(reason):
+                    status, why = _FINISHED[reason]
+                    outcome = Outcome(status, why)
+                    continue
+                case Usage():
+                    self._usage.append(piece)
+                    continue
+                case Named(upstream_id):
+                    self.upstream_id = upstream_id
+                    continue
+            if new != kind and texts:
+                self._append(kind or new, "".join(texts))
+                texts = []
+            kind = new
+            texts.append(text)
+        if texts and kind is not None:
+            self._append(kind, "".join(texts))
+        return outcome
+
+    def _append(self, kind: PartKind, text: str) -> None:
+        text = self._cleaner.clean(text)
+        if not text:
+            return
+        output = self._output
+        if output.open is None or output.kinds[output.open] != kind:
+            self._open(kind)
+        part = output.open or 0
+        self.log.append(encode(Appended(part, text)))
+        output.texts[part].append(text)
+
+    def _open(self, kind: PartKind) -> None:
+        output = self._output
+        if output.open is not None:
+            self.log.append(encode(PartClosed(output.open, True)))
+        part = len(output.kinds)
+        self.log.append(encode(PartOpened(part, kind, ids.new(ITEM_PREFIX[kind]))))
+        output.kinds.append(kind)
+        output.texts.append([])
+        output.open = part
+
+    async def _store_end(self, outcome: Outcome) -> None:
+        """Write the end in one transaction, however long the database needs to take it."""
+        bill = await self._count()
+        tail = self._tail(outcome, bill)
+        folded = fold.fold([*self.log.entries, *map(encode, tail)])
+
+        async def everything(connection: AsyncConnection) -> None:
+            await self._owner.store_end(connection, self, outcome, bill, folded)
+
+        while True:
+            try:
+                await self._owner.journal.end(self.log, list(map(encode, tail)), everything)
+            except Unavailable as error:
+                _log.error("end_not_stored_yet", response=self.response.id, reason=error.message)
+                await asyncio.sleep(1)
+            except Fenced:
+                _log.warning("response_was_taken_over", response=self.response.id)
+                return
+            else:
+                return
+
+    def _tail(self, outcome: Outcome, bill: Used) -> list[Entry]:
+        """The last entries of the log: what was waiting, the open part closed, the bill, the end."""
+        output = self._output
+        tail: list[Entry] = []
+        if not output.kinds and outcome.status == "completed":
+            tail.append(PartOpened(0, "text", ids.new(ITEM_PREFIX["text"])))
+            output.open = 0
+        if output.open is not None:
+            if rest := self._cleaner.rest():
+                tail.append(Appended(output.open, rest))
+            tail.append(PartClosed(output.open, outcome.status == "completed"))
+        return [
+            *tail,
+            bill,
+            Ended(outcome.status, now(), outcome.reason, outcome.error_code, outcome.error_message),
+        ]
+
+    async def _count(self) -> Used:
+        """The bill: the upstream's own figures, else the model's tokenizer, else an estimate that is marked."""
+        if self._usage:
+            return Used(
+                sum(usage.input_tokens for usage in self._usage),
+                sum(usage.output_tokens for usage in self._usage),
+                sum(usage.cached_tokens for usage in self._usage),
+                sum(usage.reasoning_tokens for usage in self._usage),
+            )
+        text = self._output.text()
+        counted: int | None = 0
+        if text:
+            counted = None
+            if self.provider is not None:
+                with contextlib.suppress(TimeoutError, UpstreamError):
+                    async with asyncio.timeout(COUNT_PATIENCE):
+                        counted = await self.provider.count_tokens(self.response.model, text)
+        if counted is None:
+            return Used(self.response.input_tokens, estimate(text), estimated=True)
+        return Used(self.response.input_tokens, counted, estimated=not self.response.ask.get("input_counted", False))
+
+
+class Generations:
+    """All responses that this process is making. Use as an async context manager: leaving ends what still runs."""
+
+    def __init__(self, db: Database, journal: Journal, *, retries: int, unstored_grace: float) -> None:
+        self.journal = journal
+        self.retries = retries
+        self.retry_patience = 30.0
+        self._db = db
+        self._unstored_grace = round(unstored_grace * 1e6)
+        self._running: dict[str, Generation] = {}
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    async def __aenter__(self) -> "Generations":
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop_all(SHUTDOWN)
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def find(self, response_id: str) -> Generation | None:
+        return self._running.get(response_id)
+
+    def start(self, response: Response, provider: Provider, log: Log, prompt: Prompt, attempts: int = 1) -> Generation:
+        """Ask `provider`; where the log holds text already, `prompt.prefix` says what, and it is continued."""
+        generation = Generation(self, response, log, provider=provider, prompt=prompt, attempts=attempts)
+        self._keep(generation)
+        generation.task = asyncio.create_task(generation.run(), name=f"generation-{response.id}")
+        return generation
+
+    async def close(
+        self, response: Response, log: Log, outcome: Outcome, provider: Provider | None, attempts: int
+    ) -> None:
+        """End a response that nobody generates any more, with everything that its log holds."""
+        generation = Generation(self, response, log, provider=provider, prompt=None, attempts=attempts)
+        self._keep(generation)
+        await generation.end(outcome)
+
+    async def quiet(self) -> None:
+        """Until nothing runs."""
+        await self._quiet.wait()
+
+    async def stop_all(self, outcome: Outcome) -> None:
+        for generation in list(self._running.values()):
+            generation.end(outcome)
+        await self.quiet()
+
+    async def record_retry(self, generation: Generation, error: UpstreamError) -> None:
+        name = generation.provider.name if generation.provider else ""
+        async with self._db.write() as connection:
+            await store.end_attempt(connection, generation.response.id, error.code or "upstream_error")
+            await store.add_attempt(connection, generation.response.id, generation.log.epoch, name)
+
+    async def store_end(
+        self, connection: AsyncConnection, generation: Generation, outcome: Outcome, bill: Used, folded: fold.Fold
+    ) -> None:
+        """All that the end of a response changes besides its log, within that one transaction."""
+        response = generation.response
+        state = Responses(after=1 << 60)
+        for entry in folded.entries():
+            state.feed(entry)
+        ended = now()
+        await store.update_response(
+            connection,
+            response.id,
+            status=outcome.status,
+            fold=fold.dump(folded),
+            usage=state.response()["usage"],
+            completed_at=ended,
+            expires_at=ended + self._unstored_grace if not response.store else response.expires_at,
+        )
+        if response.message_id is not None:
+            await store.add_items(connection, response.message_id, output_items(state.response()["output"]))
+            await store.end_message(connection, response.message_id, outcome.status, bill.output_tokens)
+        await store.end_attempt(
+            connection,
+            response.id,
+            outcome.error_code or outcome.status,
+            upstream_id=generation.upstream_id,
+            input_tokens=bill.input_tokens,
+            output_tokens=bill.output_tokens,
+        )
+        await store.bill(
+            connection,
+            response_id=response.id,
+            principal_id=response.principal_id,
+            model=response.model,
+            provider=generation.provider.name if generation.provider else "removed",
+            input_tokens=bill.input_tokens,
+            output_tokens=bill.output_tokens,
+            cached_tokens=bill.cached_tokens,
+            reasoning_tokens=bill.reasoning_tokens,
+            estimated=bill.estimated,
+            attempts=generation.attempts,
+        )
+        used = bill.input_tokens + bill.output_tokens
+        await quota.settle(connection, response.principal_id, response.created_at, response.reserved_tokens, used)
+
+    def _keep(self, generation: Generation) -> None:
+        self._running[generation.response.id] = generation
+        self._quiet.clear()
+
+    def drop(self, generation: Generation) -> None:
+        self._running.pop(generation.response.id, None)
+        if not self._running:
+            self._quiet.set()
+
+
+def output_items(output: list[dict[str, Any]]) -> list[Item]:
+    """A response's output as items of its message."""
+    items: list[Item] = []
+    for item in output:
+        content = {key: value for key, value in item.items() if key not in ("id", "status")}
+        text = "".join(part["text"] for part in item["content"])
+        items.append(Item(item["id"], item["type"], content, text))
+    return items

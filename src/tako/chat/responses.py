@@ -1,0 +1,487 @@
+"""Asking: a response is created in one transaction, and its generation begins. Also stopping, taking over and forgetting."""
+
+import asyncio
+import hashlib
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import msgspec
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tako.chat import history, quota, store
+from tako.chat.catalog import Catalog
+from tako.chat.dialects import responses as dialect
+from tako.chat.entries import Created, clean, encode
+from tako.chat.generation import CANCELLED, INTERRUPTED, Generation, Generations, Output
+from tako.chat.providers.base import Model, Prompt, Provider, Turn, UpstreamError
+from tako.chat.store import Item, Response
+from tako.chat.tokens import PER_MESSAGE, estimate
+from tako.core import blobs, ids
+from tako.core.accounts.principal import Principal, authorize
+from tako.core.db import Database, now
+from tako.core.errors import Conflict, Invalid, NotFound, Unavailable, Unprocessable
+from tako.core.journal import Journal, Left
+
+_log = structlog.get_logger("tako.responses")
+
+DAY = 86_400_000_000
+# An answer that was begun this often is not begun again, whatever takes it over.
+MAX_ATTEMPTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class InputItem:
+    """One message of a request's input. Roles: user, assistant, system, developer."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What somebody asks for, whatever wire it came by."""
+
+    model: str
+    input: tuple[InputItem, ...]
+    instructions: str | None = None
+    conversation_id: str | None = None
+    previous_response_id: str | None = None
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    store: bool = True
+    background: bool = False
+    drop_oldest: bool = False
+    idempotency_key: str | None = None
+    request_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`max_running` answers at once in this process; tokens per user and day (0: no limit); days that responses
+    outside of conversations are kept."""
+
+    max_running: int
+    daily_tokens: int
+    response_days: int
+
+
+class Chat:
+    """The chat's parts, put together by the server."""
+
+    def __init__(
+        self, db: Database, journal: Journal, catalog: Catalog, generations: Generations, limits: Limits
+    ) -> None:
+        self.db = db
+        self.journal = journal
+        self.catalog = catalog
+        self.generations = generations
+        self.limits = limits
+        self.draining = False
+
+
+async def create(chat: Chat, principal: Principal, ask: Ask) -> Response:
+    """Store the question and begin the answer, in one transaction; an earlier request with the same
+    idempotency key and body gives its response instead.
+
+    Raises `NotFound`, `Conflict` (an answer is running where this one would follow), `ContextTooLong`,
+    `QuotaExceeded`, `Unprocessable` (same key, other body), `Unavailable` (stopping, full).
+    """
+    authorize(principal, "chat")
+    if chat.draining:
+        raise Unavailable("This server is stopping; ask again in a moment.", code="server_shutdown")
+    model, provider = chat.catalog.find(ask.model)
+    _check_room(chat)
+    ask = replace(ask, input=tuple(InputItem(item.role, clean(item.text)) for item in ask.input))
+    counts, counted = await _count(provider, model, ask)
+    async with chat.db.write() as connection:
+        if earlier := await _earlier(connection, principal, ask):
+            return earlier
+        row, turns, budget_left = await _prepare(connection, principal, ask, model, counts, counted)
+        row = await _insert(connection, chat, principal, ask, row, counts, provider)
+        epoch = await chat.journal.create(connection, row.id)
+    log = chat.journal.open(row.id, epoch, [row.created])
+    prompt = _prompt(row, model, turns, budget_left)
+    chat.generations.start(row, provider, log, prompt)
+    return row
+
+
+async def find(chat: Chat, principal: Principal, response_id: str) -> Response:
+    """Raises `NotFound`, also for what belongs to somebody else."""
+    async with chat.db.read() as connection:
+        row = await store.response(connection, response_id)
+    authorize(principal, "chat:read", owner_id=row.principal_id)
+    return row
+
+
+async def cancel(chat: Chat, principal: Principal, response_id: str) -> Response:
+    """Stop it and wait for its end; what has ended already stays as it is. Only background responses can be cancelled
+    by name: a foreground one is cancelled by closing its connection."""
+    authorize(principal, "chat")
+    row = await find(chat, principal, response_id)
+    generation = chat.generations.find(response_id)
+    if generation is not None:
+        if not generation.detached:
+            raise Invalid(
+                "Only background responses can be cancelled; to stop this one, close its connection.",
+                code="not_background",
+            )
+        await stop(generation)
+    elif not row.background:
+        raise Invalid("Only background responses can be cancelled.", code="not_background")
+    return await find(chat, principal, response_id)
+
+
+async def stop(generation: Generation) -> None:
+    """End a running answer as cancelled, with all that was shown. Waits until the end is stored."""
+    try:
+        async with asyncio.timeout(10):
+            await asyncio.shield(generation.end(CANCELLED))
+    except TimeoutError:
+        raise Unavailable(
+            "The answer has been stopped, but the database does not take its end yet.", code="storage_full"
+        ) from None
+
+
+async def join(chat: Chat, response: Response) -> Generation | None:
+    """Somebody follows a running answer from another connection: it goes on without the first one."""
+    generation = chat.generations.find(response.id)
+    if generation is not None and not generation.detached:
+        generation.detached = True
+        async with chat.db.write() as connection:
+            await store.update_response(connection, response.id, background=True)
+    return generation
+
+
+async def delete(chat: Chat, principal: Principal, response_id: str) -> None:
+    """Stop it if it runs, and forget it. A message that it filled stays in its conversation."""
+    authorize(principal, "chat")
+    row = await find(chat, principal, response_id)
+    if generation := chat.generations.find(row.id):
+        await stop(generation)
+    async with chat.db.write() as connection:
+        await store.delete_response(connection, row.id)
+
+
+async def recover(chat: Chat, left: Left) -> None:
+    """Decide about an answer whose process died: go on where that is possible, else close it with all that it has."""
+    async with chat.db.write() as connection:
+        row = await store.response(connection, left.log_id, hidden=True)
+        attempts = await store.count_attempts(connection, row.id)
+        await store.end_attempt(connection, row.id, "lost")
+    entries = [row.created]
+    while (n := len(entries)) in left.entries:
+        entries.append(left.entries[n])
+    log = chat.journal.open(row.id, left.epoch, entries)
+    model_and_provider = chat.catalog.get(row.model)
+    if model_and_provider is None:
+        await chat.generations.close(row, log, INTERRUPTED, None, attempts)
+        return
+    model, provider = model_and_provider
+    prompt = await _continuation(chat, row, model, Output.of(entries)) if attempts < MAX_ATTEMPTS else None
+    if prompt is None:
+        _log.info("answer_closed_after_crash", response=row.id, entries=len(entries))
+        await chat.generations.close(row, log, INTERRUPTED, provider, attempts)
+        return
+    _log.info("answer_goes_on_after_crash", response=row.id, entries=len(entries))
+    async with chat.db.write() as connection:
+        await store.add_attempt(connection, row.id, left.epoch, provider.name)
+    chat.generations.start(row, provider, log, prompt, attempts + 1)
+
+
+async def _continuation(chat: Chat, row: Response, model: Model, output: Output) -> Prompt | None:
+    """How to go on with an interrupted answer; None when it has to be closed.
+
+    A foreground answer has lost its reader. One that showed nothing is asked for again. One in the middle of its text
+    goes on when the provider can continue a prefix.
+    """
+    if not row.background:
+        return None
+    prefix = output.text("text")
+    begun = bool(output.kinds)
+    in_text = output.open is not None and output.kinds[output.open] == "text"
+    if begun and not (model.prefix and in_text):
+        return None
+    left = row.ask["max_output_tokens"] - (estimate(prefix) if begun else 0)
+    if left <= 0:
+        return None
+    async with chat.db.read() as connection:
+        turns = await _turns_again(connection, row)
+    prompt = _prompt(row, model, turns, left)
+    return replace(prompt, prefix=prefix) if begun else prompt
+
+
+async def _turns_again(connection: AsyncConnection, row: Response) -> list[Turn]:
+    """The turns that a stored response was asked with."""
+    budget = row.ask["context_tokens"]
+    if row.message_id is not None:
+        (answer,) = await store.branch(connection, row.message_id, page=1)
+        turns, _, _ = await history.collect(history.of_branch(connection, answer.parent_id), budget, drop_oldest=True)
+        return turns
+    own = [history.turn_of(item) for item in await history.input_items(connection, row)]
+    earlier = await _history_of(connection, row.conversation_id, row.previous_response_id)
+    turns, _, _ = await history.collect(earlier, budget - row.input_tokens, drop_oldest=True)
+    return [*turns, *own]
+
+
+def _check_room(chat: Chat) -> None:
+    if chat.journal.problem is not None:
+        raise Unavailable(
+            "The database of this site takes no entries now (is its disk full?); nothing was stored.",
+            code="storage_full",
+        )
+    if len(chat.generations) >= chat.limits.max_running:
+        raise Unavailable("This server is answering as much as it can; ask again in a moment.", code="busy")
+
+
+async def _count(provider: Provider, model: Model, ask: Ask) -> tuple[list[int], bool]:
+    """Tokens of each input item, and whether a tokenizer counted them."""
+    counts: list[int] = []
+    counted = True
+    for item in ask.input:
+        tokens = None
+        # What cannot fit anyway is not worth asking about.
+        if len(item.text) <= 8 * model.context_tokens:
+            try:
+                tokens = await provider.count_tokens(model.id, item.text)
+            except UpstreamError:
+                counted = False
+        counted = counted and tokens is not None
+        counts.append(estimate(item.text) if tokens is None else tokens)
+    return counts, counted
+
+
+async def _earlier(connection: AsyncConnection, principal: Principal, ask: Ask) -> Response | None:
+    if ask.idempotency_key is None:
+        return None
+    earlier = await store.same_request(connection, principal.id, ask.idempotency_key)
+    if earlier is not None and earlier.request_hash != ask.request_hash:
+        raise Unprocessable(
+            "This Idempotency-Key was used for another request; use a new key for a new question.",
+            code="idempotency_key_reused",
+        )
+    return earlier
+
+
+async def _prepare(
+    connection: AsyncConnection, principal: Principal, ask: Ask, model: Model, counts: list[int], counted: bool
+) -> tuple[Response, list[Turn], int]:
+    """The response to be stored, the turns to ask with, and the tokens that are left for the answer."""
+    previous = await _previous(connection, principal, ask.previous_response_id)
+    leaf_id = await _leaf(connection, principal, ask.conversation_id)
+    wanted = min(ask.max_output_tokens or model.max_output_tokens, model.max_output_tokens)
+    least = min(ask.max_output_tokens or model.context_tokens // 4, wanted)
+    instructions = estimate(ask.instructions) + PER_MESSAGE if ask.instructions else 0
+    own = sum(counts) + PER_MESSAGE * len(counts) + instructions
+    budget = model.context_tokens - least - own
+    if budget < 0:
+        raise history.too_long()
+    earlier = history.of_chain(connection, previous) if previous else history.of_branch(connection, leaf_id)
+    turns, used, dropped = await history.collect(earlier, budget, drop_oldest=ask.drop_oldest)
+    turns += [history.turn_of(asdict(item)) for item in ask.input]
+    input_tokens = own + used
+    output_tokens = min(wanted, model.context_tokens - input_tokens)
+    at = now()
+    response_id = ids.new("resp")
+    echo = _echo(response_id, at, ask, dropped)
+    row = Response(
+        id=response_id,
+        principal_id=principal.id,
+        conversation_id=ask.conversation_id,
+        message_id=None,
+        previous_response_id=ask.previous_response_id,
+        purpose="answer",
+        status="queued" if ask.background else "in_progress",
+        background=ask.background,
+        store=ask.store,
+        wire=dialect.WIRE,
+        model=ask.model,
+        ask={
+            "instructions": ask.instructions,
+            "temperature": ask.temperature,
+            "top_p": ask.top_p,
+            "max_output_tokens": output_tokens,
+            "context_tokens": model.context_tokens - least - instructions,
+            "input_counted": counted,
+            "leaf_id": leaf_id,
+        },
+        input_hash=None,
+        created=encode(Created(response_id, at, ask.background, echo)),
+        fold=None,
+        reserved_tokens=input_tokens + output_tokens,
+        input_tokens=input_tokens,
+        idempotency_key=ask.idempotency_key,
+        request_hash=ask.request_hash,
+        created_at=at,
+        completed_at=None,
+        expires_at=None,
+    )
+    return row, turns, output_tokens
+
+
+async def _previous(connection: AsyncConnection, principal: Principal, response_id: str | None) -> Response | None:
+    if response_id is None:
+        return None
+    try:
+        previous = await store.response(connection, response_id)
+        authorize(principal, "chat:read", owner_id=previous.principal_id)
+    except NotFound:
+        raise NotFound(
+            "There is no such previous response, or it was not stored.",
+            code="previous_response_not_found",
+            param="previous_response_id",
+        ) from None
+    if not previous.store:
+        raise NotFound(
+            "The previous response was not stored.", code="previous_response_not_found", param="previous_response_id"
+        )
+    if previous.completed_at is None:
+        raise Conflict(
+            "The previous response is still being made: wait for its end, or cancel it.",
+            code="previous_response_running",
+            param="previous_response_id",
+        )
+    return previous
+
+
+async def _leaf(connection: AsyncConnection, principal: Principal, conversation_id: str | None) -> str | None:
+    """The message that a post into this conversation follows."""
+    if conversation_id is None:
+        return None
+    conversation = await store.conversation(connection, conversation_id, lock=True)
+    authorize(principal, "chat", owner_id=conversation.principal_id)
+    if conversation.leaf_id is not None:
+        (leaf,) = await store.branch(connection, conversation.leaf_id, page=1)
+        if leaf.status in ("queued", "in_progress"):
+            raise Conflict(
+                "An answer is being made in this conversation: wait for its end, or cancel it.",
+                code="conversation_busy",
+                param="conversation",
+            )
+    return conversation.leaf_id
+
+
+async def _history_of(connection: AsyncConnection, conversation_id: str | None, previous_id: str | None) -> Any:
+    if previous_id is not None:
+        try:
+            return history.of_chain(connection, await store.response(connection, previous_id))
+        except NotFound:
+            return history.of_branch(connection, None)
+    if conversation_id is not None:
+        leaf_id = (await store.conversation(connection, conversation_id)).leaf_id
+        return history.of_branch(connection, leaf_id)
+    return history.of_branch(connection, None)
+
+
+async def _insert(
+    connection: AsyncConnection,
+    chat: Chat,
+    principal: Principal,
+    ask: Ask,
+    row: Response,
+    counts: list[int],
+    provider: Provider,
+) -> Response:
+    """Everything that a new response stores, except its log."""
+    limit = principal.daily_tokens if principal.daily_tokens is not None else chat.limits.daily_tokens
+    if limit:
+        await quota.reserve(connection, principal.id, row.created_at, row.reserved_tokens, limit)
+    else:
+        row = replace(row, reserved_tokens=0)
+    leaf_id = row.ask["leaf_id"]
+    if ask.conversation_id is not None and ask.store:
+        inputs: list[str] = []
+        for item, tokens in zip(ask.input, counts, strict=True):
+            leaf_id = await store.add_message(
+                connection, ask.conversation_id, leaf_id, item.role, status="completed", token_count=tokens
+            )
+            await store.add_items(connection, leaf_id, [message_item(item)])
+            inputs.append(leaf_id)
+        message_id = await store.add_message(
+            connection, ask.conversation_id, leaf_id, "assistant", status="in_progress", model=ask.model
+        )
+        await store.update_conversation(
+            connection, ask.conversation_id, leaf_id=message_id, updated_at=row.created_at
+        )
+        row = replace(row, message_id=message_id, ask={**row.ask, "inputs": inputs})
+    else:
+        kept = [{"id": ids.new("msg"), "role": item.role, "text": item.text} for item in ask.input]
+        expires_at = row.created_at + chat.limits.response_days * DAY
+        digest = await blobs.put(
+            connection, principal.id, msgspec.json.encode(kept), "application/json", expires_at=expires_at
+        )
+        row = replace(row, input_hash=digest, expires_at=expires_at)
+    await store.add_response(connection, row, provider.name)
+    return row
+
+
+def message_item(item: InputItem) -> Item:
+    """An input message as it is stored."""
+    kind = "output_text" if item.role == "assistant" else "input_text"
+    part: dict[str, Any] = {"type": kind, "text": item.text}
+    if kind == "output_text":
+        part |= {"annotations": [], "logprobs": []}
+    return Item(ids.new("msg"), "message", {"type": "message", "role": item.role, "content": [part]}, item.text)
+
+
+def _prompt(row: Response, model: Model, turns: list[Turn], output_tokens: int) -> Prompt:
+    instructions = row.ask["instructions"]
+    system = [Turn("system", instructions)] if instructions else []
+    return Prompt(
+        model=model.id,
+        turns=[*system, *turns],
+        max_output_tokens=output_tokens,
+        temperature=row.ask["temperature"],
+        top_p=row.ask["top_p"],
+    )
+
+
+def _echo(response_id: str, at: int, ask: Ask, dropped: bool) -> bytes:
+    """Every field of the response object that never changes, as JSON (the keys that Open Responses requires)."""
+    value: dict[str, Any] = {
+        "id": response_id,
+        "object": "response",
+        "created_at": at // 1_000_000,
+        "completed_at": None,
+        "status": "queued",
+        "background": ask.background,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": ask.instructions,
+        "max_output_tokens": ask.max_output_tokens,
+        "max_tool_calls": None,
+        "metadata": ask.metadata,
+        "model": ask.model,
+        "output": [],
+        "parallel_tool_calls": True,
+        "previous_response_id": ask.previous_response_id,
+        "prompt_cache_key": None,
+        "reasoning": {"effort": None, "summary": None},
+        "safety_identifier": None,
+        "service_tier": "default",
+        "store": ask.store,
+        "temperature": 1.0 if ask.temperature is None else ask.temperature,
+        "text": {"format": {"type": "text"}},
+        "tool_choice": "auto",
+        "tools": [],
+        "top_logprobs": 0,
+        "top_p": 1.0 if ask.top_p is None else ask.top_p,
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
+        "truncation": "auto" if ask.drop_oldest else "disabled",
+        "usage": None,
+        "user": None,
+    }
+    if ask.conversation_id is not None:
+        value["conversation"] = {"id": ask.conversation_id}
+    if dropped:
+        value["context_dropped"] = True
+    return msgspec.json.encode(value)
+
+
+def request_hash(body: bytes) -> str:
+    """What tells two requests with the same idempotency key apart."""
+    return hashlib.sha256(body).hexdigest()
+

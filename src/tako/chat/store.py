@@ -1,0 +1,401 @@
+"""The chat's queries. Each takes a connection, so that rules decide what belongs into one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tako.chat.models import attempts, conversations, items, ledger, messages, responses
+from tako.core import ids
+from tako.core.db import now
+from tako.core.errors import NotFound
+from tako.core.journal.models import logs
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    id: str
+    principal_id: str
+    title: str
+    metadata: dict[str, str]
+    leaf_id: str | None
+    created_at: int
+    updated_at: int
+    running: str | None = None  # the id of the response that is being made
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """`content` is the item as clients see it, without its id and status."""
+
+    id: str
+    type: str
+    content: dict[str, Any]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One node of a conversation's tree."""
+
+    id: str
+    parent_id: str | None
+    role: str
+    status: str
+    token_count: int | None
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A row of `responses`; `fold` is None while it runs."""
+
+    id: str
+    principal_id: str
+    conversation_id: str | None
+    message_id: str | None
+    previous_response_id: str | None
+    purpose: str
+    status: str
+    background: bool
+    store: bool
+    wire: int
+    model: str
+    ask: dict[str, Any]
+    input_hash: str | None
+    created: bytes
+    fold: bytes | None
+    reserved_tokens: int
+    input_tokens: int
+    idempotency_key: str | None
+    request_hash: str | None
+    created_at: int
+    completed_at: int | None
+    expires_at: int | None
+
+
+_RESPONSE = [responses.c[name] for name in Response.__dataclass_fields__]
+_CONVERSATION = [
+    conversations.c[name] for name in ("id", "principal_id", "title", "metadata", "leaf_id", "created_at", "updated_at")
+]
+
+
+# Conversations
+
+
+async def add_conversation(connection: AsyncConnection, principal_id: str, metadata: dict[str, str]) -> Conversation:
+    at = now()
+    row = Conversation(ids.new("conv"), principal_id, metadata.get("title", ""), metadata, None, at, at)
+    await connection.execute(
+        insert(conversations).values(
+            id=row.id,
+            principal_id=principal_id,
+            title=row.title,
+            metadata=metadata,
+            created_at=at,
+            updated_at=at,
+        )
+    )
+    return row
+
+
+async def conversation(connection: AsyncConnection, conversation_id: str, *, lock: bool = False) -> Conversation:
+    """Raises `NotFound`. With `lock` no other transaction posts into it until ours ends."""
+    query = select(*_CONVERSATION).where(conversations.c.id == conversation_id, conversations.c.deleted_at.is_(None))
+    row = (await connection.execute(query.with_for_update() if lock else query)).first()
+    if row is None:
+        raise NotFound("There is no such conversation.", code="conversation_not_found")
+    return Conversation(**row._mapping)
+
+
+async def list_conversations(
+    connection: AsyncConnection, principal_id: str, *, limit: int, after: str | None, search: str | None
+) -> list[Conversation]:
+    """Newest first. `after` is the id of the last one seen; `search` matches titles and texts, letter by letter."""
+    running = (
+        select(func.max(responses.c.id))
+        .where(responses.c.conversation_id == conversations.c.id, responses.c.status.in_(("queued", "in_progress")))
+        .scalar_subquery()
+    )
+    query = select(*_CONVERSATION, running.label("running")).where(
+        conversations.c.principal_id == principal_id, conversations.c.deleted_at.is_(None)
+    )
+    if after is not None:
+        last = await conversation(connection, after)
+        query = query.where(
+            or_(
+                conversations.c.updated_at < last.updated_at,
+                (conversations.c.updated_at == last.updated_at) & (conversations.c.id < last.id),
+            )
+        )
+    if search:
+        matching = (
+            select(items.c.id)
+            .join(messages, messages.c.id == items.c.message_id)
+            .where(messages.c.conversation_id == conversations.c.id, items.c.deleted_at.is_(None))
+            .where(items.c.text.icontains(search, autoescape=True))
+        )
+        query = query.where(or_(conversations.c.title.icontains(search, autoescape=True), matching.exists()))
+    query = query.order_by(conversations.c.updated_at.desc(), conversations.c.id.desc()).limit(limit)
+    return [Conversation(**row._mapping) for row in await connection.execute(query)]
+
+
+async def update_conversation(connection: AsyncConnection, conversation_id: str, **values: Any) -> None:
+    await connection.execute(update(conversations).where(conversations.c.id == conversation_id).values(**values))
+
+
+async def running_in(connection: AsyncConnection, conversation_id: str) -> list[str]:
+    """Ids of the responses that are being made in that conversation."""
+    rows = await connection.execute(
+        select(responses.c.id).where(
+            responses.c.conversation_id == conversation_id, responses.c.status.in_(("queued", "in_progress"))
+        )
+    )
+    return list(rows.scalars())
+
+
+# Messages
+
+
+async def add_message(
+    connection: AsyncConnection,
+    conversation_id: str,
+    parent_id: str | None,
+    role: str,
+    *,
+    status: str,
+    message_id: str | None = None,
+    model: str | None = None,
+    token_count: int | None = None,
+) -> str:
+    message_id = message_id or ids.new("mesg")
+    await connection.execute(
+        insert(messages).values(
+            id=message_id,
+            conversation_id=conversation_id,
+            parent_id=parent_id,
+            role=role,
+            model=model,
+            status=status,
+            token_count=token_count,
+            created_at=now(),
+        )
+    )
+    return message_id
+
+
+async def add_items(connection: AsyncConnection, message_id: str, new: Sequence[Item]) -> None:
+    if new:
+        await connection.execute(
+            insert(items),
+            [
+                {
+                    "id": item.id,
+                    "message_id": message_id,
+                    "position": position,
+                    "type": item.type,
+                    "content": item.content,
+                    "text": item.text,
+                }
+                for position, item in enumerate(new)
+            ],
+        )
+
+
+async def branch(connection: AsyncConnection, leaf_id: str, *, page: int) -> list[Message]:
+    """The message `leaf_id` and up to `page - 1` of its ancestors, newest first, with their items."""
+    up = (
+        select(messages.c.id, messages.c.parent_id, func.cast(0, messages.c.token_count.type).label("depth"))
+        .where(messages.c.id == leaf_id)
+        .cte("up", recursive=True)
+    )
+    up = up.union_all(
+        select(messages.c.id, messages.c.parent_id, up.c.depth + 1)
+        .join(up, messages.c.id == up.c.parent_id)
+        .where(up.c.depth < page - 1)
+    )
+    query = (
+        select(
+            up.c.depth,
+            messages.c.id,
+            messages.c.parent_id,
+            messages.c.role,
+            messages.c.status,
+            messages.c.token_count,
+            items.c.id.label("item_id"),
+            items.c.type,
+            items.c.content,
+            items.c.text,
+        )
+        .select_from(up.join(messages, messages.c.id == up.c.id))
+        .outerjoin(items, (items.c.message_id == messages.c.id) & items.c.deleted_at.is_(None))
+        .order_by(up.c.depth, items.c.position)
+    )
+    found: dict[str, Message] = {}
+    for row in await connection.execute(query):
+        before = found.get(row.id)
+        item = (Item(row.item_id, row.type, row.content, row.text),) if row.item_id else ()
+        found[row.id] = Message(
+            row.id,
+            row.parent_id,
+            row.role,
+            row.status,
+            row.token_count,
+            (before.items if before else ()) + item,
+        )
+    return list(found.values())
+
+
+async def item(connection: AsyncConnection, conversation_id: str, item_id: str) -> tuple[Item, str, str]:
+    """An item with its message's role and status. Raises `NotFound`."""
+    row = (
+        await connection.execute(
+            select(items.c.id, items.c.type, items.c.content, items.c.text, messages.c.role, messages.c.status)
+            .join(messages, messages.c.id == items.c.message_id)
+            .where(items.c.id == item_id, messages.c.conversation_id == conversation_id, items.c.deleted_at.is_(None))
+        )
+    ).first()
+    if row is None:
+        raise NotFound("There is no such item in this conversation.", code="item_not_found")
+    return Item(row.id, row.type, row.content, row.text), row.role, row.status
+
+
+async def delete_item(connection: AsyncConnection, item_id: str) -> None:
+    await connection.execute(update(items).where(items.c.id == item_id).values(deleted_at=now()))
+
+
+# Responses
+
+
+def _response(row: Row[Any]) -> Response:
+    return Response(**row._mapping)
+
+
+async def add_response(connection: AsyncConnection, row: Response, provider: str) -> None:
+    """A new response together with its first attempt."""
+    values = {name: getattr(row, name) for name in Response.__dataclass_fields__}
+    await connection.execute(insert(responses).values(**values))
+    await add_attempt(connection, row.id, 1, provider)
+
+
+async def response(connection: AsyncConnection, response_id: str, *, hidden: bool = False) -> Response:
+    """Raises `NotFound`, also for what is deleted or has expired unless `hidden` things are asked for."""
+    query = select(*_RESPONSE).where(responses.c.id == response_id)
+    if not hidden:
+        query = query.where(
+            responses.c.deleted_at.is_(None), or_(responses.c.expires_at.is_(None), responses.c.expires_at > now())
+        )
+    row = (await connection.execute(query)).first()
+    if row is None:
+        raise NotFound("There is no such response, or it has expired.", code="response_not_found")
+    return _response(row)
+
+
+async def same_request(connection: AsyncConnection, principal_id: str, key: str) -> Response | None:
+    """The response that an earlier request with this idempotency key made, as long as it exists."""
+    row = (
+        await connection.execute(
+            select(*_RESPONSE).where(
+                responses.c.principal_id == principal_id,
+                responses.c.idempotency_key == key,
+                responses.c.deleted_at.is_(None),
+            )
+        )
+    ).first()
+    return _response(row) if row else None
+
+
+async def update_response(connection: AsyncConnection, response_id: str, **values: Any) -> None:
+    await connection.execute(update(responses).where(responses.c.id == response_id).values(**values))
+
+
+async def delete_response(connection: AsyncConnection, response_id: str) -> None:
+    """Hide it, and free its idempotency key."""
+    await update_response(connection, response_id, deleted_at=now(), idempotency_key=None)
+
+
+async def end_message(connection: AsyncConnection, message_id: str, status: str, token_count: int) -> None:
+    await connection.execute(
+        update(messages).where(messages.c.id == message_id).values(status=status, token_count=token_count)
+    )
+
+
+# Attempts and the bill
+
+
+async def add_attempt(connection: AsyncConnection, response_id: str, epoch: int, provider: str) -> None:
+    await connection.execute(
+        insert(attempts).values(
+            id=ids.new("att"), response_id=response_id, epoch=epoch, provider=provider, started_at=now()
+        )
+    )
+
+
+async def end_attempt(
+    connection: AsyncConnection,
+    response_id: str,
+    outcome: str,
+    *,
+    upstream_id: str | None = None,
+    input_tokens: int | None = None,
+    output_tokens: int | None = None,
+) -> None:
+    """End the attempt that is open; a response has at most one."""
+    await connection.execute(
+        update(attempts)
+        .where(attempts.c.response_id == response_id, attempts.c.ended_at.is_(None))
+        .values(
+            outcome=outcome,
+            ended_at=now(),
+            upstream_id=upstream_id,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+        )
+    )
+
+
+async def count_attempts(connection: AsyncConnection, response_id: str) -> int:
+    found = await connection.execute(select(func.count()).where(attempts.c.response_id == response_id))
+    return int(found.scalar_one())
+
+
+async def bill(connection: AsyncConnection, **row: Any) -> None:
+    """The one ledger row of a response; a second one is refused by its key."""
+    await connection.execute(insert(ledger).values(**row, created_at=now()))
+
+
+# Purge
+
+
+async def purge_responses(connection: AsyncConnection, *, limit: int) -> int:
+    """Delete ended responses that have expired or were deleted, and their logs' rows. Returns how many."""
+    gone = list(
+        (
+            await connection.execute(
+                select(responses.c.id)
+                .where(or_(responses.c.expires_at <= now(), responses.c.deleted_at.is_not(None)))
+                .where(responses.c.completed_at.is_not(None))
+                .limit(limit)
+            )
+        ).scalars()
+    )
+    if gone:
+        await connection.execute(delete(responses).where(responses.c.id.in_(gone)))
+        await connection.execute(delete(logs).where(logs.c.id.in_(gone)))
+    return len(gone)
+
+
+async def purge_conversations(connection: AsyncConnection, before: int, *, limit: int) -> int:
+    """Delete conversations that were deleted before that time, with all that they hold. Returns how many."""
+    gone = list(
+        (
+            await connection.execute(select(conversations.c.id).where(conversations.c.deleted_at < before).limit(limit))
+        ).scalars()
+    )
+    if gone:
+        held = select(responses.c.id).where(responses.c.conversation_id.in_(gone))
+        await connection.execute(delete(logs).where(logs.c.id.in_(held)))
+        await connection.execute(delete(conversations).where(conversations.c.id.in_(gone)))
+    return len(gone)
