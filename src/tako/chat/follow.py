@@ -7,6 +7,7 @@ behind renders from the log's entries until it has caught up.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from tako.chat.entries import AnyEntry, decode
 from tako.core.journal import Log
@@ -50,6 +51,12 @@ class Tail:
         self._first = 0  # entries before the first batch kept
         self._size = 0
 
+    @property
+    def rendered(self) -> int:
+        """How many events every reader may have seen."""
+        self.advance()
+        return self._renderer.next
+
     def advance(self) -> int:
         """Render what was committed since. Returns the number of entries that are rendered."""
         committed = self.log.committed
@@ -69,26 +76,32 @@ class Tail:
         """What follows the entry count `place` (a batch's edge), and the new place; None when it is kept no longer."""
         if place < self._first:
             return None
+        newest = self._batches[-1]
+        if len(self._batches) == 1 or self._batches[-2][0] <= place:
+            return newest
         frames: list[bytes] = []
         size = 0
-        for upto, batch in reversed(self._batches):
-            if upto <= place:
-                break
-            frames.append(batch)
-            size += len(batch)
-        if len(frames) == 1:
-            return self._batches[-1][0], frames[0]
-        frames.reverse()
-        taken: list[bytes] = []
-        size = 0
-        start = len(self._batches) - len(frames)
-        for offset, batch in enumerate(frames):
-            taken.append(batch)
-            size += len(batch)
-            place = self._batches[start + offset][0]
-            if size >= PIECE:
-                break
-        return place, b"".join(taken)
+        for upto, batch in self._batches:
+            if upto > place:
+                frames.append(batch)
+                place = upto
+                size += len(batch)
+                if size >= PIECE:
+                    break
+        return place, b"".join(frames)
+
+
+class Tails:
+    """The tails of the logs that run and are read, each made by its first reader."""
+
+    def __init__(self) -> None:
+        self._tails: WeakValueDictionary[str, Tail] = WeakValueDictionary()
+
+    def of(self, log: Log, renderer: Callable[[int], Renderer]) -> Tail:
+        tail = self._tails.get(log.id)
+        if tail is None:
+            tail = self._tails[log.id] = Tail(log, renderer(-1))
+        return tail
 
 
 class Live:

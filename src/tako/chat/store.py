@@ -248,18 +248,18 @@ async def branch(connection: AsyncConnection, leaf_id: str, *, page: int) -> lis
     return list(found.values())
 
 
-async def item(connection: AsyncConnection, conversation_id: str, item_id: str) -> tuple[Item, str, str]:
-    """An item with its message's role and status. Raises `NotFound`."""
+async def item(connection: AsyncConnection, conversation_id: str, item_id: str) -> tuple[Item, str]:
+    """An item with its message's status. Raises `NotFound`."""
     row = (
         await connection.execute(
-            select(items.c.id, items.c.type, items.c.content, items.c.text, messages.c.role, messages.c.status)
+            select(items.c.id, items.c.type, items.c.content, items.c.text, messages.c.status)
             .join(messages, messages.c.id == items.c.message_id)
             .where(items.c.id == item_id, messages.c.conversation_id == conversation_id, items.c.deleted_at.is_(None))
         )
     ).first()
     if row is None:
         raise NotFound("There is no such item in this conversation.", code="item_not_found")
-    return Item(row.id, row.type, row.content, row.text), row.role, row.status
+    return Item(row.id, row.type, row.content, row.text), row.status
 
 
 async def delete_item(connection: AsyncConnection, item_id: str) -> None:

@@ -55,6 +55,11 @@ class Log:
             finally:
                 self.forget(wake)
 
+    async def wait_end(self) -> None:
+        """Until the log has ended, here or with somebody else."""
+        while not self.ended:
+            await self.wait(self.committed)
+
     def commit(self, count: int) -> None:
         """The first `count` entries are durable: whoever waits may look."""
         self.committed = count

@@ -1,0 +1,1 @@
+"""The chat over HTTP: OpenAI's Responses and Conversations under /v1."""
