@@ -75,9 +75,7 @@ async def delete(chat: Chat, principal: Principal, conversation_id: str) -> None
             await responses.stop(generation)
 
 
-async def add_items(
-    chat: Chat, principal: Principal, conversation_id: str, items: Sequence[InputItem]
-) -> list[Item]:
+async def add_items(chat: Chat, principal: Principal, conversation_id: str, items: Sequence[InputItem]) -> list[Item]:
     """Messages that follow the current leaf, without asking anybody."""
     authorize(principal, "chat")
     added: list[Item] = []

@@ -75,9 +75,7 @@ class Output:
 
     def text(self, kind: PartKind | None = None) -> str:
         return "".join(
-            "".join(pieces)
-            for of, pieces in zip(self.kinds, self.texts, strict=True)
-            if kind is None or of == kind
+            "".join(pieces) for of, pieces in zip(self.kinds, self.texts, strict=True) if kind is None or of == kind
         )
 
     @classmethod

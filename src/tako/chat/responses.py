@@ -402,9 +402,7 @@ async def _insert(
         message_id = await store.add_message(
             connection, ask.conversation_id, leaf_id, "assistant", status="in_progress", model=ask.model
         )
-        await store.update_conversation(
-            connection, ask.conversation_id, leaf_id=message_id, updated_at=row.created_at
-        )
+        await store.update_conversation(connection, ask.conversation_id, leaf_id=message_id, updated_at=row.created_at)
         row = replace(row, message_id=message_id, ask={**row.ask, "inputs": inputs})
     else:
         kept = [{"id": ids.new("msg"), "role": item.role, "text": item.text} for item in ask.input]
@@ -484,4 +482,3 @@ def _echo(response_id: str, at: int, ask: Ask, dropped: bool) -> bytes:
 def request_hash(body: bytes) -> str:
     """What tells two requests with the same idempotency key apart."""
     return hashlib.sha256(body).hexdigest()
-

@@ -1,16 +1,16 @@
 """The kinds of failure that an app can report, mapped to HTTP once in `core.http`.
 
-    TakoError
-    ├── Invalid        400  the request cannot be right, whoever sends it
-    │   └── Unprocessable 422  well formed, but it contradicts an earlier one
-    ├── Unauthenticated 401  nobody, or nobody that we know
-    ├── Denied         403  known, but not allowed (only where the thing itself is no secret)
-    ├── NotFound       404  not there, or none of your business
-    ├── Conflict       409  right later, or right for somebody else
-    ├── TooLarge       413  more than a limit that we state
-    ├── TooMany        429  right, but slower
-    ├── Misconfigured   -   an operator's mistake; says what to do next
-    └── Unavailable    503  our side cannot now
+TakoError
+├── Invalid        400  the request cannot be right, whoever sends it
+│   └── Unprocessable 422  well formed, but it contradicts an earlier one
+├── Unauthenticated 401  nobody, or nobody that we know
+├── Denied         403  known, but not allowed (only where the thing itself is no secret)
+├── NotFound       404  not there, or none of your business
+├── Conflict       409  right later, or right for somebody else
+├── TooLarge       413  more than a limit that we state
+├── TooMany        429  right, but slower
+├── Misconfigured   -   an operator's mistake; says what to do next
+└── Unavailable    503  our side cannot now
 """
 
 

@@ -59,9 +59,7 @@ def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"The request is larger than {limit} bytes, the limit of this site.", code="request_too_large")
 
 
-async def send_bytes(
-    send: Send, status: int, body: bytes, content_type: bytes, headers: Iterable[Header] = ()
-) -> None:
+async def send_bytes(send: Send, status: int, body: bytes, content_type: bytes, headers: Iterable[Header] = ()) -> None:
     """One whole response."""
     start = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *headers]
     await send({"type": "http.response.start", "status": status, "headers": start})

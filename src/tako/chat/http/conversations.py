@@ -100,9 +100,7 @@ def router(chat: Chat, authenticator: Authenticator, *, max_body: int) -> APIRou
 
     @routes.delete("/conversations/{conversation_id}/items/{item_id}", summary="Delete one item")
     async def delete_item(request: Request, conversation_id: str, item_id: str) -> dict[str, Any]:
-        return conversation_object(
-            await conversations.delete_item(chat, await who(request), conversation_id, item_id)
-        )
+        return conversation_object(await conversations.delete_item(chat, await who(request), conversation_id, item_id))
 
     return routes
 

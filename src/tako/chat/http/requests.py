@@ -121,7 +121,9 @@ def _message(item: Item, param: str) -> InputItem | None:
     if item.type == "reasoning":
         return None  # an earlier answer's reasoning, sent back by clients that keep the history themselves
     if item.type != "message":
-        raise Invalid(f"Input items of type {item.type[:40]!r} are not supported.", code="unsupported_item", param=param)
+        raise Invalid(
+            f"Input items of type {item.type[:40]!r} are not supported.", code="unsupported_item", param=param
+        )
     if item.role is None or item.content is None:
         raise Invalid("A message needs role and content.", code="invalid_item", param=param)
     if isinstance(item.content, str):
@@ -151,7 +153,9 @@ def invalid(error: ValidationError) -> Invalid:
     """The first thing that is wrong with a body, in the words of the API."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     if first["type"] == "json_invalid":
-        return Invalid(f"The body is not valid JSON: {first['msg'].removeprefix('Invalid JSON: ')}", code="invalid_json")
+        return Invalid(
+            f"The body is not valid JSON: {first['msg'].removeprefix('Invalid JSON: ')}", code="invalid_json"
+        )
     param = _param(first["loc"])
     return Invalid(f"{param}: {first['msg']}", code="invalid_value", param=param)
 
@@ -165,4 +169,3 @@ def _param(location: tuple[int | str, ...]) -> str:
         elif step.isidentifier() and step not in ("str", "body", "Item", "ConversationRef", "Part"):
             words.append(f".{step}")
     return "".join(words).lstrip(".") or "body"
-

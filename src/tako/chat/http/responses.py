@@ -58,7 +58,9 @@ class ResponsesEndpoint:
         request = parse(CreateResponse, body)
         key = header(scope, b"idempotency-key")
         if key is not None and not 1 <= len(key) <= 255:
-            raise Invalid("Idempotency-Key must have 1 to 255 characters.", code="invalid_value", param="Idempotency-Key")
+            raise Invalid(
+                "Idempotency-Key must have 1 to 255 characters.", code="invalid_value", param="Idempotency-Key"
+            )
         row = await responses.create(self.chat, principal, request.ask(body, key))
         headers = [(b"x-response-id", row.id.encode())]
         generation = self.chat.generations.find(row.id)
@@ -153,7 +155,9 @@ class ResponsesEndpoint:
             async with self.chat.db.read() as db:
                 row = await store.response(db, row.id)
         if row.fold is None:
-            raise Unavailable("This response is being taken over after a crash; ask again in a moment.", code="orphaned")
+            raise Unavailable(
+                "This response is being taken over after a crash; ask again in a moment.", code="orphaned"
+            )
         return follow.Ended(follow.replay(Responses(after), fold.load(row.fold).entries()))
 
     async def _send_when_ended(

@@ -203,7 +203,9 @@ class Journal:
                 lost = await self._store.append(rows)
             except Exception as error:
                 if self.problem is None:
-                    _log.error("journal_cannot_write", error=str(error), next_step="free disk space or mend the database")
+                    _log.error(
+                        "journal_cannot_write", error=str(error), next_step="free disk space or mend the database"
+                    )
                 self.problem = error.message if isinstance(error, TakoError) else str(error)
                 self._healthy.clear()
                 self._room.clear()

@@ -209,7 +209,9 @@ async def finish(connection: AsyncConnection, log_id: str, epoch: int, process_i
     return ended.rowcount == 1
 
 
-async def take_over(connection: AsyncConnection, process_id: str, *, dead: Sequence[str] | None = None) -> dict[str, int]:
+async def take_over(
+    connection: AsyncConnection, process_id: str, *, dead: Sequence[str] | None = None
+) -> dict[str, int]:
     """Make the running logs of `dead` processes (of all others when None) ours: {log id: new epoch}.
 
     The dead are fenced FIRST; only a later statement may read what they wrote (see `PostgresStore`).

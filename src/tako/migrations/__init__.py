@@ -1,0 +1,46 @@
+"""The schema's history. Alembic is imported only when the database is not at the newest revision: it costs a second."""
+
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from tako.core.db import Database
+from tako.core.errors import Misconfigured
+
+HEAD = "0001"
+
+
+async def upgrade(database_url: str) -> None:
+    """Bring the schema to `HEAD`; cheap when it is there. Raises `Misconfigured` where that cannot be."""
+    async with Database(database_url) as db:
+        try:
+            async with db.read() as connection:
+                current = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
+        except DBAPIError as error:
+            if error.connection_invalidated or "connect" in str(error.orig).lower():
+                raise Misconfigured(f"The database does not answer: {error.orig}. Check database_url.") from error
+            current = None  # an empty database has no such table
+        if current == HEAD:
+            return
+        if current is not None and current > HEAD:
+            raise Misconfigured(
+                f"This database was used by a newer release (schema {current}, this release knows {HEAD}). "
+                "Install that release again, or restore a backup."
+            )
+        await _run(db)
+
+
+async def _run(db: Database) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import Connection
+
+    def migrate(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+    async with db.write() as connection:
+        await connection.run_sync(migrate)
