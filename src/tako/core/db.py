@@ -8,7 +8,7 @@ Times are integers: microseconds since 1970 UTC, the same in both databases.
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
@@ -50,15 +50,19 @@ class Database:
     `write()` gives one transaction that is committed on leaving and rolled back on an exception.
     """
 
-    def __init__(self, url: str, *, readers: int = 4) -> None:
+    def __init__(self, url: str, *, readers: int = 4, max_pages: int = 0) -> None:
         self.url = parse_url(url)
         self.dialect: Literal["sqlite", "postgresql"] = (
             "sqlite" if self.url.get_backend_name() == "sqlite" else "postgresql"
         )
         self.writer = asyncio.Lock()
+        self.pragmas: Sequence[str] = ()
         if self.dialect == "sqlite":
-            self._write_engine = _sqlite_engine(self.url, pool_size=1, begin="BEGIN IMMEDIATE")
-            self._read_engine = _sqlite_engine(self.url, pool_size=readers, begin="BEGIN", query_only=True)
+            self.pragmas = (*SQLITE_PRAGMAS, *([f"max_page_count={max_pages}"] if max_pages else []))
+            self._write_engine = _sqlite_engine(self.url, self.pragmas, pool_size=1, begin="BEGIN IMMEDIATE")
+            self._read_engine = _sqlite_engine(
+                self.url, (*self.pragmas, "query_only=ON"), pool_size=readers, begin="BEGIN"
+            )
         else:
             self._write_engine = create_async_engine(self.url, pool_size=10, max_overflow=10, pool_pre_ping=True)
             self._read_engine = self._write_engine
@@ -127,17 +131,15 @@ def parse_url(url: str) -> URL:
     return parsed.set(drivername=driver)
 
 
-def _sqlite_engine(url: URL, *, pool_size: int, begin: str, query_only: bool = False) -> AsyncEngine:
+def _sqlite_engine(url: URL, pragmas: Sequence[str], *, pool_size: int, begin: str) -> AsyncEngine:
     engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=60)
 
     @event.listens_for(engine.sync_engine, "connect")
     def connected(dbapi_connection: Any, record: object) -> None:
         dbapi_connection.isolation_level = None
         cursor = dbapi_connection.cursor()
-        for pragma in SQLITE_PRAGMAS:
+        for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
-        if query_only:
-            cursor.execute("PRAGMA query_only=ON")
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")

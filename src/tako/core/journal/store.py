@@ -14,7 +14,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tako.core import ids
-from tako.core.db import SQLITE_PRAGMAS, Database, now
+from tako.core.db import Database, now
 from tako.core.journal.models import journal_entries, logs, processes
 
 
@@ -97,7 +97,7 @@ class SQLiteStore:
 
     def _connect(self) -> int:
         self._connection = sqlite3.connect(str(self._db.url.database), isolation_level=None)
-        for pragma in SQLITE_PRAGMAS:
+        for pragma in self._db.pragmas:
             self._connection.execute(f"PRAGMA {pragma}")
         ((last,),) = self._connection.execute("SELECT coalesce(max(rowid), 0) FROM journal_entries")
         return int(last) + 1

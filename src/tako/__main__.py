@@ -1,0 +1,5 @@
+"""`python -m tako`."""
+
+from tako.cli import main
+
+main()

@@ -1,0 +1,91 @@
+"""The chat as an app of the site: its parts in the order in which they open, and its chores."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from tako.chat import responses, store
+from tako.chat.catalog import Catalog
+from tako.chat.generation import SHUTDOWN, Generations
+from tako.chat.providers.base import Provider
+from tako.chat.responses import Chat, Limits
+from tako.core import blobs
+from tako.core.db import Database, now
+from tako.core.journal import Journal
+
+_log = structlog.get_logger("tako.chat")
+
+# Deleted conversations stay this long, so that a deletion can be undone by hand, in microseconds.
+UNDO = 7 * 86_400_000_000
+PURGE_EVERY = 3600.0
+PURGE_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSettings:
+    """Times in seconds; see the settings of the same names."""
+
+    limits: Limits
+    upstream_retries: int
+    unstored_grace: float
+
+
+@asynccontextmanager
+async def opened(
+    db: Database, journal: Journal, providers: list[Provider], settings: ChatSettings
+) -> AsyncIterator[Chat]:
+    """The chat, ready to be asked, after it has decided about every answer that an earlier process left running."""
+    catalog = Catalog(providers)
+    try:
+        async with Generations(
+            db, journal, retries=settings.upstream_retries, unstored_grace=settings.unstored_grace
+        ) as generations:
+            chat = Chat(db, journal, catalog, generations, settings.limits)
+            for left in await journal.take_over():
+                await responses.recover(chat, left)
+            chores = asyncio.create_task(_purge(chat), name="chat-purge")
+            try:
+                yield chat
+            finally:
+                chores.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await chores
+    finally:
+        await catalog.close()
+
+
+async def drain(chat: Chat, grace: float) -> None:
+    """No new work; running answers get `grace` seconds, then they end as incomplete with all that they have."""
+    chat.draining = True
+    try:
+        async with asyncio.timeout(grace):
+            await chat.generations.quiet()
+    except TimeoutError:
+        _log.info("answers_cut_by_shutdown", count=len(chat.generations))
+        await chat.generations.stop_all(SHUTDOWN)
+
+
+async def purge(chat: Chat) -> int:
+    """Delete for good what has expired or was deleted long enough ago. Returns how many rows went."""
+    total = 0
+    while True:
+        async with chat.db.write() as connection:
+            gone = await store.purge_responses(connection, limit=PURGE_BATCH)
+            gone += await store.purge_conversations(connection, now() - UNDO, limit=PURGE_BATCH)
+            gone += await blobs.purge(connection, now())
+        total += gone
+        if gone < PURGE_BATCH:
+            return total
+
+
+async def _purge(chat: Chat) -> None:
+    while True:
+        try:
+            await purge(chat)
+        except Exception:
+            _log.exception("purge_failed")
+        await asyncio.sleep(PURGE_EVERY)

@@ -1,0 +1,239 @@
+"""The accounts' queries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, func, insert, literal, select, union_all, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tako.core import ids
+from tako.core.accounts import tokens
+from tako.core.accounts.models import api_keys, invites, principals, sessions, users
+from tako.core.db import now
+from tako.core.errors import Conflict, Denied, NotFound
+
+DAY = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    id: str
+    email: str
+    password_hash: str
+    admin: bool
+    daily_tokens: int | None
+    created_at: int
+    disabled_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """Without the key itself, which nobody has but who was shown it."""
+
+    id: str
+    name: str
+    hint: str
+    scopes: str
+    created_at: int
+    expires_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A session or a key that is valid now, with its owner."""
+
+    id: str
+    principal_id: str
+    scopes: str | None  # None: a session, which may do all that its owner may
+    expires_at: int | None
+    admin: bool
+    daily_tokens: int | None
+
+
+class EmailTaken(Conflict):
+    """Somebody has an account with that address."""
+
+
+def _users() -> Select[Any]:
+    return select(
+        users.c.id,
+        users.c.email,
+        users.c.password_hash,
+        users.c.admin,
+        users.c.daily_tokens,
+        principals.c.created_at,
+        principals.c.disabled_at,
+    ).join(principals, principals.c.id == users.c.id)
+
+
+async def add_user(connection: AsyncConnection, email: str, password_hash: str, *, admin: bool) -> User:
+    """Raises `EmailTaken`."""
+    user = User(ids.new("user"), email, password_hash, admin, None, now(), None)
+    try:
+        await connection.execute(insert(principals).values(id=user.id, kind="user", created_at=user.created_at))
+        await connection.execute(
+            insert(users).values(id=user.id, email=email, password_hash=password_hash, admin=admin)
+        )
+    except IntegrityError:
+        raise EmailTaken("There is an account with this e-mail address already.", code="email_taken") from None
+    return user
+
+
+async def user_by_email(connection: AsyncConnection, email: str) -> User | None:
+    row = (await connection.execute(_users().where(users.c.email == email))).first()
+    return User(**row._mapping) if row else None
+
+
+async def user(connection: AsyncConnection, user_id: str) -> User:
+    row = (await connection.execute(_users().where(users.c.id == user_id))).first()
+    if row is None:
+        raise NotFound("There is no such user.", code="user_not_found")
+    return User(**row._mapping)
+
+
+async def list_users(connection: AsyncConnection, *, limit: int, after: str | None) -> list[User]:
+    """In the order of their sign-up."""
+    query = _users().order_by(users.c.id).limit(limit)
+    return [
+        User(**row._mapping) for row in await connection.execute(query.where(users.c.id > after) if after else query)
+    ]
+
+
+async def has_admin(connection: AsyncConnection) -> bool:
+    return bool((await connection.execute(select(func.count()).where(users.c.admin.is_(True)))).scalar())
+
+
+async def set_password(connection: AsyncConnection, user_id: str, password_hash: str) -> None:
+    await connection.execute(update(users).where(users.c.id == user_id).values(password_hash=password_hash))
+
+
+async def disable(connection: AsyncConnection, user_id: str) -> None:
+    await connection.execute(update(principals).where(principals.c.id == user_id).values(disabled_at=now()))
+
+
+async def add_session(connection: AsyncConnection, user_id: str, token: str, days: int) -> None:
+    at = now()
+    await connection.execute(
+        insert(sessions).values(
+            id=ids.new("sess"),
+            principal_id=user_id,
+            token_hash=tokens.digest(token),
+            created_at=at,
+            expires_at=at + days * DAY,
+        )
+    )
+
+
+async def revoke(connection: AsyncConnection, credential_id: str) -> None:
+    for table in (sessions, api_keys):
+        await connection.execute(
+            update(table).where(table.c.id == credential_id, table.c.revoked_at.is_(None)).values(revoked_at=now())
+        )
+
+
+async def revoke_all(connection: AsyncConnection, user_id: str, *, keys: bool) -> None:
+    """Sign the user out everywhere; with `keys` the API keys go too."""
+    for table in (sessions, api_keys) if keys else (sessions,):
+        await connection.execute(
+            update(table).where(table.c.principal_id == user_id, table.c.revoked_at.is_(None)).values(revoked_at=now())
+        )
+
+
+async def revoked_since(connection: AsyncConnection, since: int) -> list[str]:
+    """Ids of the sessions and keys that were revoked at or after `since` (microseconds): one statement."""
+    both = union_all(*(select(table.c.id).where(table.c.revoked_at >= since) for table in (sessions, api_keys)))
+    return list((await connection.execute(both)).scalars())
+
+
+async def add_key(
+    connection: AsyncConnection, user_id: str, key: str, name: str, scopes: Sequence[str], expires_at: int | None
+) -> ApiKey:
+    row = ApiKey(ids.new("key"), name, tokens.hint(key), " ".join(scopes), now(), expires_at)
+    await connection.execute(
+        insert(api_keys).values(
+            id=row.id,
+            principal_id=user_id,
+            name=name,
+            key_hash=tokens.digest(key),
+            hint=row.hint,
+            scopes=row.scopes,
+            created_at=row.created_at,
+            expires_at=expires_at,
+        )
+    )
+    return row
+
+
+async def list_keys(connection: AsyncConnection, user_id: str) -> list[ApiKey]:
+    columns = [api_keys.c[name] for name in ApiKey.__dataclass_fields__]
+    query = select(*columns).where(api_keys.c.principal_id == user_id, api_keys.c.revoked_at.is_(None))
+    return [ApiKey(**row._mapping) for row in await connection.execute(query.order_by(api_keys.c.id))]
+
+
+async def key_owner(connection: AsyncConnection, key_id: str) -> str:
+    owner = (await connection.execute(select(api_keys.c.principal_id).where(api_keys.c.id == key_id))).scalar()
+    if owner is None:
+        raise NotFound("There is no such key.", code="key_not_found")
+    return str(owner)
+
+
+async def credential(connection: AsyncConnection, secret: str, *, key: bool) -> Credential | None:
+    """The session (or API key) that `secret` proves, if it is valid now and its owner is not disabled."""
+    at = now()
+    table, column = (api_keys, api_keys.c.key_hash) if key else (sessions, sessions.c.token_hash)
+    scopes = api_keys.c.scopes if key else literal(None)
+    query = (
+        select(
+            table.c.id,
+            table.c.principal_id,
+            scopes.label("scopes"),
+            table.c.expires_at,
+            users.c.admin,
+            users.c.daily_tokens,
+        )
+        .join(principals, principals.c.id == table.c.principal_id)
+        .join(users, users.c.id == principals.c.id)
+        .where(column == tokens.digest(secret), table.c.revoked_at.is_(None), principals.c.disabled_at.is_(None))
+        .where((table.c.expires_at > at) | table.c.expires_at.is_(None))
+    )
+    row = (await connection.execute(query)).first()
+    return Credential(**row._mapping) if row else None
+
+
+async def add_invite(
+    connection: AsyncConnection, token: str, *, admin: bool, created_by: str | None, lifetime: int
+) -> None:
+    at = now()
+    await connection.execute(
+        insert(invites).values(
+            id=ids.new("inv"),
+            token_hash=tokens.digest(token),
+            admin=admin,
+            created_by=created_by,
+            created_at=at,
+            expires_at=at + lifetime,
+        )
+    )
+
+
+async def void_setup_links(connection: AsyncConnection) -> None:
+    await connection.execute(
+        update(invites).where(invites.c.created_by.is_(None), invites.c.used_at.is_(None)).values(used_at=now())
+    )
+
+
+async def use_invite(connection: AsyncConnection, token: str) -> bool:
+    """Take an invitation, once. Returns whether it makes an admin. Raises `Denied`."""
+    at = now()
+    taken = await connection.execute(
+        update(invites)
+        .where(invites.c.token_hash == tokens.digest(token), invites.c.used_at.is_(None), invites.c.expires_at > at)
+        .values(used_at=at)
+        .returning(invites.c.admin)
+    )
+    row = taken.first()
+    if row is None:
+        raise Denied("This link was used already, or is too old. Ask for a new one.", code="invalid_invite")
+    return bool(row.admin)

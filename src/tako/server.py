@@ -1,0 +1,331 @@
+"""The composition root: the only file that knows all apps. Opens the parts in order, serves, and closes them in reverse."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+
+import structlog
+import uvicorn
+import uvloop
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from tako import __version__, migrations
+from tako.chat import app as chat_app
+from tako.chat import follow
+from tako.chat.http import conversations as conversations_http
+from tako.chat.http.openapi import document_responses
+from tako.chat.http.requests import invalid
+from tako.chat.http.responses import ResponsesEndpoint
+from tako.chat.providers.local import LocalProvider
+from tako.chat.providers.openai import OpenAIProvider
+from tako.chat.providers.settings import local_settings, provider_settings
+from tako.chat.responses import Chat, Limits
+from tako.core.accounts import http as accounts_http
+from tako.core.accounts import store as accounts_store
+from tako.core.accounts.accounts import Accounts, first_admin_link
+from tako.core.accounts.authenticate import Authenticator
+from tako.core.accounts.limits import SignInLimit
+from tako.core.connection import Connection
+from tako.core.db import Database, now
+from tako.core.errors import Invalid, Misconfigured, NotFound, TakoError
+from tako.core.http import Disconnected, Receive, Scope, Send, problem, openai_error, request_id, send_error
+from tako.core.journal import Journal
+from tako.core.logs import configure
+from tako.core.pages import Pages
+from tako.core.proxies import Proxies
+from tako.core.sse import Wheel
+from tako.settings import Loaded, Settings
+
+_log = structlog.get_logger("tako.server")
+
+# Revocations are looked for this much further back than the last look, for clocks and transactions that lag.
+_REVOCATION_OVERLAP = 60_000_000
+
+
+def serve(loaded: Loaded) -> int:
+    """Serve until told to stop. Returns the exit code of the process."""
+    settings = loaded.settings
+    configure(settings.log_level, settings.log_format)
+    with _listening(settings) as listener, _only_one(settings):
+        return asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_serve(settings, listener))
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> int:
+    await migrations.upgrade(settings.database)
+    async with _site(settings) as site:
+        config = uvicorn.Config(
+            site,
+            http=Connection,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            proxy_headers=False,
+            timeout_graceful_shutdown=5,
+            backlog=4096,
+        )
+        server = _Server(config, site, settings.shutdown_grace)
+        await _announce(settings, listener, site.db)
+        await server.serve(sockets=[listener])
+    return 0
+
+
+class Site:
+    """The ASGI application: long-lived streams go straight to their endpoint, the rest through FastAPI."""
+
+    def __init__(self, db: Database, chat: Chat, wheel: Wheel, api: FastAPI, responses: ResponsesEndpoint) -> None:
+        self.db = db
+        self.chat = chat
+        self.wheel = wheel
+        self._api = api
+        self._responses = responses
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        scope["tako.request_id"] = identifier = request_id(scope)
+        started = False
+
+        async def send_with_id(message: Any) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", identifier.encode())]
+            await send(message)
+
+        try:
+            if scope["path"] == "/v1/responses" or scope["path"].startswith("/v1/responses/"):
+                await self._responses(scope, receive, send_with_id)
+            else:
+                await self._api(scope, receive, send_with_id)
+        except Disconnected:
+            return
+        except TakoError as error:
+            if started:
+                raise
+            await send_error(scope, send_with_id, error)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which on SIGTERM first lets running answers end while they can still be read."""
+
+    def __init__(self, config: uvicorn.Config, site: Site, grace: float) -> None:
+        super().__init__(config)
+        self._site = site
+        self._grace = grace
+        self._draining: asyncio.Task[None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._draining is not None:
+            super().handle_exit(sig, frame)
+            return
+        loop = asyncio.get_event_loop()
+        self._draining = loop.create_task(self._drain(), name="drain")
+
+    async def _drain(self) -> None:
+        _log.info("stopping", running=len(self._site.chat.generations), grace_seconds=self._grace)
+        await chat_app.drain(self._site.chat, self._grace)
+        self._site.wheel.stop()
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def _site(settings: Settings) -> AsyncIterator[Site]:
+    """All parts of the site, opened."""
+    providers = [
+        *(OpenAIProvider(provider_settings(table)) for table in settings.providers),
+        *([LocalProvider(local)] if (local := local_settings(settings.local, settings.data)).enabled else []),
+    ]
+    chat_settings = chat_app.ChatSettings(
+        Limits(settings.max_running, settings.daily_tokens, settings.response_days),
+        settings.upstream_retries,
+        settings.unstored_grace,
+    )
+    async with (
+        Database(settings.database, max_pages=settings.max_database_pages) as db,
+        Journal(db, interval=settings.commit_interval) as journal,
+        Wheel(heartbeat=settings.heartbeat, stalled_after=settings.stalled_reader) as wheel,
+        chat_app.opened(db, journal, providers, chat_settings) as chat,
+    ):
+        authenticator = Authenticator(db, Proxies(settings.trusted_proxies), settings.public_url)
+        accounts = Accounts(db, settings.registration, settings.session_days, SignInLimit())
+        endpoint = ResponsesEndpoint(
+            chat, authenticator, wheel, follow.Tails(), settings.foreground_grace, settings.max_body_bytes
+        )
+        heartbeat = asyncio.create_task(_heartbeat(settings, db, journal, wheel), name="heartbeat")
+        try:
+            yield Site(db, chat, wheel, _api(settings, accounts, chat, authenticator), endpoint)
+        finally:
+            heartbeat.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await heartbeat
+
+
+def _api(settings: Settings, accounts: Accounts, chat: Chat, authenticator: Authenticator) -> FastAPI:
+    api = FastAPI(
+        title="Tako",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+    )
+    api.include_router(accounts_http.router(accounts, authenticator, settings.site_name))
+    api.include_router(conversations_http.router(chat, authenticator, max_body=settings.max_body_bytes))
+    document_responses(api)
+
+    @api.get("/healthz", tags=["operation"], summary="The process lives")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok", "version": __version__}
+
+    @api.get("/readyz", tags=["operation"], summary="The process can take work")
+    async def readyz() -> JSONResponse:
+        problem_now = "stopping" if chat.draining else chat.journal.problem
+        return JSONResponse(
+            {"status": problem_now or "ok", "running": len(chat.generations)}, status_code=503 if problem_now else 200
+        )
+
+    api.mount("/", Pages())
+
+    @api.exception_handler(TakoError)
+    async def expected(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, TakoError)  # noqa: S101  # what Starlette's types cannot say
+        return _error_response(request, error)
+
+    @api.exception_handler(RequestValidationError)
+    async def malformed(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)  # noqa: S101
+        return _error_response(request, invalid(error))
+
+    @api.exception_handler(HTTPException)
+    async def refused(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)  # noqa: S101
+        kind = NotFound if error.status_code == 404 else Invalid
+        mapped = kind(
+            f"{error.detail}: {request.method} {request.url.path}", code="not_found" if kind is NotFound else None
+        )
+        mapped.status = error.status_code
+        return _error_response(request, mapped)
+
+    @api.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        _log.error(
+            "request_failed", path=request.url.path, request_id=request.scope.get("tako.request_id"), exc_info=error
+        )
+        return _error_response(
+            request, TakoError("An error inside this server; its log says more.", code="server_error")
+        )
+
+    return api
+
+
+def _error_response(request: Request, error: TakoError) -> JSONResponse:
+    headers = {"x-should-retry": "false"} if error.status in (409, 422) else {}
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        headers["retry-after"] = str(max(1, round(retry_after)))
+    if request.url.path.startswith("/v1"):
+        return JSONResponse(openai_error(error), error.status, headers)
+    body = problem(error, request.scope.get("tako.request_id"))
+    return JSONResponse(body, error.status, headers, media_type="application/problem+json")
+
+
+async def _heartbeat(settings: Settings, db: Database, journal: Journal, wheel: Wheel) -> None:
+    """One statement per process and heartbeat: renew the lease, and see who was revoked (by any process, or the CLI)."""
+    seen = now()
+    while True:
+        await asyncio.sleep(min(settings.lease / 3, settings.heartbeat))
+        try:
+            if not await journal.beat():
+                _log.error("lease_lost", next_step="another process took this one's answers over; restart it")
+            if len(wheel):
+                since, seen = seen - _REVOCATION_OVERLAP, now()
+                async with db.read() as connection:
+                    wheel.revoke(set(await accounts_store.revoked_since(connection, since)))
+        except TakoError as error:
+            _log.warning("heartbeat_failed", reason=error.message)
+
+
+async def _announce(settings: Settings, listener: socket.socket, db: Database) -> None:
+    """Tell the person who started it where to go."""
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    address = settings.public_url or f"http://{shown}:{port}"
+    lines = [f"Tako {__version__} is at {address}"]
+    link = await first_admin_link(db, address)
+    if link is not None:
+        lines += [
+            "",
+            "Nobody has an account yet. This link makes the first one, an admin; it works once:",
+            f"  {link}",
+            "",
+        ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            raise Misconfigured(
+                f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
+                "Is Tako running already? Choose another port with --port."
+            ) from error
+        listener.listen(4096)
+        listener.setblocking(False)
+        yield listener
+
+
+@contextlib.contextmanager
+def _only_one(settings: Settings) -> Iterator[None]:
+    """SQLite has one serving process, held by a lock on a file beside the database."""
+    Path(settings.data).mkdir(parents=True, exist_ok=True)
+    if not settings.database.startswith("sqlite"):
+        yield
+        return
+    with open(Path(settings.data) / "tako.lock", "a+", encoding="utf-8") as file:
+        _lock(file, settings)
+        yield
+
+
+def _lock(file: IO[str], settings: Settings) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.seek(0)
+        raise Misconfigured(
+            f"Another Tako (process {file.read().strip() or 'unknown'}) serves {settings.data}. Stop it first, "
+            "or move to PostgreSQL (database_url), which takes many processes."
+        ) from error
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()

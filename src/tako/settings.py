@@ -1,0 +1,208 @@
+"""Every setting, as data with its help. Read once; a flag beats a TAKO_* variable beats tako.toml beats the default."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from tako.core.errors import Misconfigured
+from tako.core.words import nearest
+
+
+def setting(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Times are in seconds, sizes in bytes."""
+
+    host: str = setting("127.0.0.1", "Address to listen on.")
+    port: int = setting(8000, "Port to listen on; 0 takes a free one.")
+    data: Path = setting(Path("data"), "Folder for the database and all else that is kept.")
+    database_url: str | None = setting(None, "sqlite:///… or postgresql://…; by default tako.db in the data folder.")
+    public_url: str | None = setting(None, "The address that visitors type, where it is not the one listened on.")
+    site_name: str = setting("Tako", "The name of the site.")
+    registration: Literal["open", "invite", "closed"] = setting(
+        "invite", "Who may sign up: anybody (open), who has an invitation (invite), nobody (closed)."
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        (), "Proxies whose X-Forwarded-* headers count, as networks (10.0.0.0/8)."
+    )
+    shutdown_grace: float = setting(20.0, "How long running answers may go on after SIGTERM.")
+    foreground_grace: float = setting(10.0, "How long a foreground answer outlives the connection that asked for it.")
+    commit_interval: float = setting(0.002, "The least time between two commits of the journal.")
+    lease: float = setting(15.0, "After this long without a sign of life a process counts as dead.")
+    heartbeat: float = setting(15.0, "Between two heartbeats of a stream on which nothing happens.")
+    stalled_reader: float = setting(60.0, "A reader that takes nothing for this long is dropped.")
+    session_days: int = setting(30, "How long a sign-in lasts.")
+    response_days: int = setting(30, "How long responses outside of conversations are kept.")
+    unstored_grace: float = setting(60.0, "How long a response with store=false stays readable after its end.")
+    daily_tokens: int = setting(0, "Tokens per user and day (UTC); 0 for no limit.")
+    max_body_bytes: int = setting(4 * 2**20, "The largest request body.")
+    max_running: int = setting(1000, "Answers that may be made at once.")
+    upstream_retries: int = setting(2, "How often an upstream is asked again that failed before its first token.")
+    max_database_pages: int = setting(0, "Upper bound of an SQLite database in pages of 4 KiB; 0 for none.")
+    log_level: Literal["debug", "info", "warning", "error"] = setting("info", "The least that is logged.")
+    log_format: Literal["text", "json"] = setting("text", "Logs for people (text) or for machines (json).")
+    providers: tuple[dict[str, Any], ...] = setting((), "OpenAI-compatible upstreams: [[providers]] in tako.toml.")
+    local: dict[str, Any] = field(default_factory=dict, metadata={"help": "The built-in model: [local] in tako.toml."})
+
+    @property
+    def database(self) -> str:
+        """The address of the database."""
+        return self.database_url or f"sqlite:///{self.data / 'tako.db'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings, and where each came from: a flag, a variable, a file, or `default`."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+
+_TABLES = ("providers", "local")
+_SECRETS = ("database_url",)
+
+
+def load(
+    flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None, config: Path | None = None
+) -> Loaded:
+    """Read all sources. Raises `Misconfigured` naming the source and the key at fault."""
+    flags = {key: value for key, value in (flags or {}).items() if value is not None}
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    sources = {known.name: "default" for known in fields(Settings)}
+    path = _config_path(flags, environ, config)
+    if path is not None:
+        for key, value in _read(path).items():
+            values[key] = _from_toml(path, key, value)
+            sources[key] = str(path)
+    for name, text in environ.items():
+        if name.startswith("TAKO_") and name != "TAKO_CONFIG":
+            key = name.removeprefix("TAKO_").lower()
+            _check_known(key, f"the variable {name}", prefix="TAKO_")
+            values[key] = _from_text(name, key, text)
+            sources[key] = name
+    for key, value in flags.items():
+        values[key] = value
+        sources[key] = f"--{key.replace('_', '-')}"
+    return Loaded(Settings(**values), sources)
+
+
+def describe(loaded: Loaded) -> list[tuple[str, str, str, str]]:
+    """(name, value, source, help) of every setting, with secrets masked."""
+    return [
+        (known.name, _shown(known.name, getattr(loaded.settings, known.name)), loaded.sources[known.name], _help(known))
+        for known in fields(Settings)
+    ]
+
+
+def _help(known: "Field[Any]") -> str:
+    return str(known.metadata["help"])
+
+
+def _shown(key: str, value: Any) -> str:
+    if key == "providers":
+        return ", ".join(str(table.get("name", "?")) for table in value) or "none"
+    if key in _SECRETS and value is not None and "@" in value:
+        scheme, _, rest = value.partition("://")
+        return f"{scheme}://***@{rest.rpartition('@')[2]}"
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return "" if value is None else str(value)
+
+
+def _config_path(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | None) -> Path | None:
+    """The file that was named, which must be there; else tako.toml here or in the data folder, if there is one."""
+    named = config or (Path(environ["TAKO_CONFIG"]) if environ.get("TAKO_CONFIG") else None)
+    if named is not None:
+        if not named.is_file():
+            raise Misconfigured(f"There is no configuration file {named}.")
+        return named
+    data = Path(flags.get("data") or environ.get("TAKO_DATA") or "data")
+    return next((path for path in (Path("tako.toml"), data / "tako.toml") if path.is_file()), None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{path} is not valid TOML: {error}") from error
+    for key in table:
+        _check_known(key, str(path))
+    return table
+
+
+def _check_known(key: str, where: str, prefix: str = "") -> None:
+    known = [name.name for name in fields(Settings)]
+    if prefix:
+        known = [name for name in known if name not in _TABLES]
+    if key not in known:
+        shown = [f"{prefix}{name.upper()}" for name in known] if prefix else known
+        raise Misconfigured(
+            f"Unknown setting {key!r} in {where}.{nearest(prefix + key.upper() if prefix else key, shown)}"
+        )
+
+
+def _hint(key: str) -> Any:
+    return get_type_hints(Settings)[key]
+
+
+def _from_toml(path: Path, key: str, value: Any) -> Any:
+    hint = _hint(key)
+    where = f"{path}: {key}"
+    if key == "providers":
+        if not isinstance(value, list) or not all(isinstance(table, dict) for table in value):
+            raise Misconfigured(f"{where} must be written as [[providers]] tables.")
+        return tuple(value)
+    if key == "local":
+        if not isinstance(value, dict):
+            raise Misconfigured(f"{where} must be written as a [local] table.")
+        return value
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+            raise Misconfigured(f"{where} must be a list of strings.")
+        return tuple(value)
+    if hint in (int, float) and isinstance(value, bool):
+        raise Misconfigured(f"{where} must be a number, not {value}.")
+    if hint is int and isinstance(value, int):
+        return _bounded(where, value)
+    if hint is float and isinstance(value, int | float):
+        return _bounded(where, float(value))
+    if isinstance(value, str) and hint not in (int, float):
+        return _from_text(where, key, value)
+    raise Misconfigured(f"{where} must be {_words(hint)}, not {value!r}.")
+
+
+def _from_text(where: str, key: str, text: str) -> Any:
+    hint = _hint(key)
+    if key in _TABLES:
+        raise Misconfigured(f"{where}: set {key} in tako.toml.")
+    if get_origin(hint) is Literal:
+        if text not in get_args(hint):
+            raise Misconfigured(f"{where} must be one of {', '.join(get_args(hint))}, not {text!r}.")
+        return text
+    if get_origin(hint) is tuple:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if hint in (int, float):
+        try:
+            return _bounded(where, hint(text))
+        except ValueError:
+            raise Misconfigured(f"{where} must be {_words(hint)}, not {text!r}.") from None
+    return Path(text) if hint is Path else text
+
+
+def _bounded(where: str, value: float) -> float:
+    if not 0 <= value < float("inf"):
+        raise Misconfigured(f"{where} must not be negative or infinite, but is {value}.")
+    return value
+
+
+def _words(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return "one of " + ", ".join(get_args(hint))
+    return {int: "a whole number", float: "a number", Path: "a path"}.get(hint, "a string")
