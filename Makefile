@@ -1,0 +1,103 @@
+# Two commands matter: `make run` serves the site, `make test` proves it. `make help` lists the rest.
+# A machine needs Python 3.11 and make; everything else comes from PyPI and npm into this folder.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PORT ?= 8000
+HOST ?= 127.0.0.1
+DATA ?= data
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+UV := $(BIN)/uv
+UV_VERSION := 0.13.9
+STAMPS := .venv/stamps
+WEB := src/tako/web/index.html
+WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_NO_PROGRESS := 1
+
+.PHONY: help run test check format lint types contracts unit browser faults test-faults bench clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+run: $(STAMPS)/installed $(WEB) ## Install, build the page, serve on http://127.0.0.1:8000 (PORT=, HOST=, DATA=)
+	@exec $(BIN)/tako serve --host $(HOST) --port $(PORT) --data $(DATA)
+
+test: $(STAMPS)/dev $(STAMPS)/clients chromium ## Everything: format, lint, types, contracts, web, all tests
+	@$(MAKE) --no-print-directory format lint types contracts web-check $(WEB)
+	@echo "== tests"
+	@$(BIN)/pytest -q -n 4 tests
+
+check: $(STAMPS)/dev ## The fast subset for the edit loop
+	@$(MAKE) --no-print-directory format lint types contracts
+	@$(BIN)/pytest -q -n 2 -m "not slow and not browser" tests
+
+format:
+	@echo "== format"
+	@$(BIN)/ruff format --check .
+
+lint:
+	@echo "== lint"
+	@$(BIN)/ruff check .
+
+types:
+	@echo "== types"
+	@$(BIN)/mypy
+
+contracts:
+	@echo "== import contracts"
+	@$(BIN)/lint-imports
+
+web-check: $(STAMPS)/node_modules
+	@echo "== web"
+	@scripts/node npm --prefix web run --silent check
+
+test-faults: $(STAMPS)/dev ## The long fault runs
+	@$(BIN)/pytest -q -n 2 -m faults --fault-rounds 30 tests
+
+bench: $(STAMPS)/dev ## The figures of the README
+	@$(BIN)/python -m bench
+
+clean: ## Remove all that was installed and built; data stays
+	rm -rf .venv web/node_modules tests/clients/node_modules src/tako/web .mypy_cache .ruff_cache .pytest_cache
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tako needs Python 3.11 or newer: apt-get install python3"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "Python cannot make a virtual environment: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(STAMPS)/installed: $(UV) pyproject.toml uv.lock
+	@echo "== installing"
+	@$(UV) sync --quiet --frozen --inexact --no-default-groups
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/dev: $(UV) pyproject.toml uv.lock
+	@echo "== installing, with what the tests need"
+	@$(UV) sync --quiet --frozen --inexact --group dev --group web
+	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/installed $(STAMPS)/node
+
+$(STAMPS)/node: $(UV) pyproject.toml uv.lock
+	@$(UV) sync --quiet --frozen --inexact --no-default-groups --group web
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/node_modules: web/package-lock.json | $(STAMPS)/node
+	@echo "== installing what builds the page"
+	@scripts/node npm --prefix web ci --silent --no-audit --no-fund
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/clients: tests/clients/package-lock.json | $(STAMPS)/node
+	@scripts/node npm --prefix tests/clients ci --silent --no-audit --no-fund
+	@mkdir -p $(STAMPS) && touch $@
+
+$(WEB): $(WEB_SOURCES) | $(STAMPS)/node_modules
+	@echo "== building the page"
+	@scripts/node npm --prefix web run --silent build
+	@touch $@
+
+.PHONY: chromium web-check
+chromium:
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then echo "== installing Chromium"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; \
+	  else echo "The browser tests need Chromium. As root: apt-get install --no-install-recommends chromium"; exit 1; fi; }
