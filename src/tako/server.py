@@ -1,4 +1,4 @@
-"""The composition root: the only file that knows all apps. Opens the parts in order, serves, and closes them in reverse."""
+"""The composition root: the only file that knows all apps. Opens the parts in order, closes them in reverse."""
 
 import asyncio
 import contextlib
@@ -28,6 +28,7 @@ from tako.chat.http import conversations as conversations_http
 from tako.chat.http.openapi import document_responses
 from tako.chat.http.requests import invalid
 from tako.chat.http.responses import ResponsesEndpoint
+from tako.chat.providers.base import Provider
 from tako.chat.providers.local import LocalProvider
 from tako.chat.providers.openai import OpenAIProvider
 from tako.chat.providers.settings import local_settings, provider_settings
@@ -40,7 +41,7 @@ from tako.core.accounts.limits import SignInLimit
 from tako.core.connection import Connection
 from tako.core.db import Database, now
 from tako.core.errors import Invalid, Misconfigured, NotFound, TakoError
-from tako.core.http import Disconnected, Receive, Scope, Send, problem, openai_error, request_id, send_error
+from tako.core.http import Disconnected, Receive, Scope, Send, openai_error, problem, request_id, send_error
 from tako.core.journal import Journal
 from tako.core.logs import configure
 from tako.core.pages import Pages
@@ -156,10 +157,10 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def _site(settings: Settings) -> AsyncIterator[Site]:
     """All parts of the site, opened."""
-    providers = [
-        *(OpenAIProvider(provider_settings(table)) for table in settings.providers),
-        *([LocalProvider(local)] if (local := local_settings(settings.local, settings.data)).enabled else []),
-    ]
+    providers: list[Provider] = [OpenAIProvider(provider_settings(table)) for table in settings.providers]
+    local = local_settings(settings.local, settings.data)
+    if local.enabled:
+        providers.append(LocalProvider(local))
     chat_settings = chat_app.ChatSettings(
         Limits(settings.max_running, settings.daily_tokens, settings.response_days),
         settings.upstream_retries,
@@ -219,7 +220,7 @@ def _api(settings: Settings, accounts: Accounts, chat: Chat, authenticator: Auth
     @api.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)  # noqa: S101
-        return _error_response(request, invalid(error))
+        return _error_response(request, invalid(error.errors()))
 
     @api.exception_handler(HTTPException)
     async def refused(request: Request, error: Exception) -> JSONResponse:
@@ -255,7 +256,7 @@ def _error_response(request: Request, error: TakoError) -> JSONResponse:
 
 
 async def _heartbeat(settings: Settings, db: Database, journal: Journal, wheel: Wheel) -> None:
-    """One statement per process and heartbeat: renew the lease, and see who was revoked (by any process, or the CLI)."""
+    """One statement per process and heartbeat: renew the lease, and see who was revoked, by whatever process."""
     seen = now()
     while True:
         await asyncio.sleep(min(settings.lease / 3, settings.heartbeat))

@@ -11,7 +11,7 @@ class ModelNotFound(NotFound):
 
 
 class Catalog:
-    """The configured providers' models in the owner's order. The first provider that offers a model id answers for it."""
+    """The configured providers' models in the owner's order. The first that offers a model id answers for it."""
 
     def __init__(self, providers: Sequence[Provider]) -> None:
         self.providers = tuple(providers)

@@ -8,8 +8,6 @@ from typing import Literal
 
 import msgspec
 
-from tako.core.errors import TakoError
-
 PartKind = Literal["text", "reasoning"]
 Status = Literal["queued", "in_progress", "completed", "failed", "cancelled", "incomplete"]
 Ending = Literal["completed", "failed", "cancelled", "incomplete"]
@@ -19,7 +17,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
     """Base of all entries."""
 
 
-class Created(Entry, tag="c1"):
+class Created(Entry, frozen=True, tag="c1"):
     """Entry 0: every field that is echoed to clients, frozen when the response was asked for.
 
     `echo` is a JSON object as UTF-8; `created_at` is in microseconds.
@@ -31,11 +29,11 @@ class Created(Entry, tag="c1"):
     echo: bytes
 
 
-class Started(Entry, tag="s1"):
+class Started(Entry, frozen=True, tag="s1"):
     """A provider has been asked."""
 
 
-class PartOpened(Entry, tag="o1"):
+class PartOpened(Entry, frozen=True, tag="o1"):
     """Part number `part` (0, 1, … in order of opening) begins: an item of its own, with a stored id."""
 
     part: int
@@ -43,17 +41,17 @@ class PartOpened(Entry, tag="o1"):
     item_id: str
 
 
-class Appended(Entry, tag="a1"):
+class Appended(Entry, frozen=True, tag="a1"):
     part: int
     text: str
 
 
-class PartClosed(Entry, tag="p1"):
+class PartClosed(Entry, frozen=True, tag="p1"):
     part: int
     complete: bool
 
 
-class Used(Entry, tag="u1"):
+class Used(Entry, frozen=True, tag="u1"):
     """The bill: the sum over all attempts. `estimated` says that no upstream and no tokenizer counted it."""
 
     input_tokens: int
@@ -63,7 +61,7 @@ class Used(Entry, tag="u1"):
     estimated: bool = False
 
 
-class Ended(Entry, tag="e1"):
+class Ended(Entry, frozen=True, tag="e1"):
     """The last entry. `reason` says why an answer is incomplete or cancelled; `error_*` why it failed."""
 
     status: Ending
@@ -111,7 +109,3 @@ def clean(text: str) -> str:
     except UnicodeEncodeError:
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text.replace("\0", "\ufffd")
-
-
-class Malformed(TakoError):
-    """A stored log does not read as one: the database was damaged, or written by a newer release."""

@@ -1,4 +1,4 @@
-"""The fold: what a log becomes when it ends. From it alone every entry, and so every event of every dialect, is rebuilt.
+"""The fold: what a log becomes when it ends. From it alone every entry, and so every event, is rebuilt.
 
 It keeps each part's text once, the order in which parts grew as runs of (part, length in code points), and all
 other entries as they were, each with the number of runs before it.

@@ -1,4 +1,4 @@
-"""Asking: a response is created in one transaction, and its generation begins. Also stopping, taking over and forgetting."""
+"""Asking: a response is created in one transaction, and its generation begins. Also stopping and recovering."""
 
 import asyncio
 import hashlib

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy import Row, delete, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tako.chat.models import attempts, conversations, items, ledger, messages, responses
@@ -207,7 +207,7 @@ async def add_items(connection: AsyncConnection, message_id: str, new: Sequence[
 async def branch(connection: AsyncConnection, leaf_id: str, *, page: int) -> list[Message]:
     """The message `leaf_id` and up to `page - 1` of its ancestors, newest first, with their items."""
     up = (
-        select(messages.c.id, messages.c.parent_id, func.cast(0, messages.c.token_count.type).label("depth"))
+        select(messages.c.id, messages.c.parent_id, literal(0).label("depth"))
         .where(messages.c.id == leaf_id)
         .cte("up", recursive=True)
     )

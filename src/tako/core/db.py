@@ -76,24 +76,24 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        with _explained():
+        with _Explained():
             async with self._read_engine.connect() as connection:
                 yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         if self.dialect == "postgresql":
-            with _explained():
+            with _Explained():
                 async with self._write_engine.begin() as connection:
                     yield connection
             return
         async with self.writer:
-            with _explained():
+            with _Explained():
                 async with self._write_engine.begin() as connection:
                     yield connection
 
 
-class _explained:
+class _Explained:
     """Turns the database's refusals that an operator can mend into our own errors, at the border."""
 
     def __enter__(self) -> None:

@@ -1,4 +1,4 @@
-"""HTTP in the small: errors as JSON, request ids, bodies with a bound. Written as plain ASGI, without middleware classes."""
+"""HTTP in the small: errors as JSON, request ids, bodies with a bound. Plain ASGI, no middleware classes."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping

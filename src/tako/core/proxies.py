@@ -1,10 +1,13 @@
 """Where a request comes from: forwarded headers count only when a proxy that the owner named has sent them."""
 
 import ipaddress
+import re
 from collections.abc import Sequence
 
 from tako.core.errors import Misconfigured
-from tako.core.http import Scope, header
+from tako.core.http import Scope
+
+_PORT = re.compile(r"(?<=\d):\d+\Z(?<!:.*:.*)|^\[|\](:\d+)?\Z")
 
 
 class Proxies:
@@ -20,17 +23,17 @@ class Proxies:
 
     def client(self, scope: Scope) -> str:
         """The address of the visitor: the nearest hop that is no trusted proxy."""
-        peer = scope["client"][0] if scope.get("client") else ""
-        hops = [hop.strip() for hop in (header(scope, b"x-forwarded-for") or "").split(",") if hop.strip()]
+        peer = _peer(scope)
+        hops = _values(scope, b"x-forwarded-for")
         while self._trusts(peer) and hops:
-            peer = hops.pop()
-        return str(peer)
+            peer = _plain(hops.pop())
+        return peer
 
     def scheme(self, scope: Scope) -> str:
         """https when the visitor's own connection is encrypted."""
-        forwarded = header(scope, b"x-forwarded-proto")
-        if forwarded and self._trusts(scope["client"][0] if scope.get("client") else ""):
-            return "https" if forwarded.split(",")[-1].strip().lower() == "https" else "http"
+        forwarded = _values(scope, b"x-forwarded-proto")
+        if forwarded and self._trusts(_peer(scope)):
+            return "https" if forwarded[-1].lower() == "https" else "http"
         return str(scope.get("scheme", "http"))
 
     def _trusts(self, address: str) -> bool:
@@ -39,3 +42,24 @@ class Proxies:
         except ValueError:
             return False
         return any(parsed in network for network in self._trusted)
+
+
+def _values(scope: Scope, name: bytes) -> list[str]:
+    """All values of a list header, in order. A proxy may add its value as a line of its own: reading only the first
+    line would be reading what the visitor made up."""
+    lines = [str(value, "latin-1") for key, value in scope["headers"] if key == name]
+    return [value.strip() for value in ",".join(lines).split(",") if value.strip()]
+
+
+def _peer(scope: Scope) -> str:
+    return _plain(str(scope["client"][0])) if scope.get("client") else ""
+
+
+def _plain(address: str) -> str:
+    """Without a port (some proxies add one), and IPv4 as IPv4 where a socket for both calls it ::ffff:a.b.c.d."""
+    host = _PORT.sub("", address)
+    try:
+        parsed = ipaddress.ip_address(host)
+    except ValueError:
+        return address
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)

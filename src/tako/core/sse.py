@@ -7,7 +7,7 @@ the empty line after it (the stock OpenAI client for Python fails on an event wi
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from tako.core.accounts.principal import Principal
@@ -45,7 +45,7 @@ class Source(Protocol):
 class Reader:
     """One consumer of one log over one connection."""
 
-    __slots__ = ("_blocked_at", "_connection", "_loop", "_send", "_source", "_stopped", "_waiting", "_due", "principal")
+    __slots__ = ("_blocked_at", "_connection", "_due", "_loop", "_send", "_source", "_stopped", "_waiting", "principal")
 
     def __init__(self, source: Source, principal: Principal, scope: Scope, send: Send) -> None:
         self._source = source
@@ -139,7 +139,7 @@ class Wheel:
                 await self._task
 
     @contextlib.contextmanager
-    def watching(self, reader: Reader) -> "contextlib._GeneratorContextManager[None]":
+    def watching(self, reader: Reader) -> Iterator[None]:
         slot = min(self._slots, key=len)
         slot.add(reader)
         try:

@@ -1,6 +1,7 @@
-"""Bodies of requests under /v1, as far as we use them. Unknown fields are ignored: the stock clients grow new ones monthly."""
+"""Bodies of requests under /v1, as far as we use them. Unknown fields are ignored: clients grow new ones monthly."""
 
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -107,7 +108,7 @@ class CreateItems(Body):
 def input_items(value: str | list[Item], param: str) -> tuple[InputItem, ...]:
     """Raises `Invalid` for what holds no text that a model can read."""
     if isinstance(value, str):
-        items = (InputItem("user", value),)
+        items: tuple[InputItem, ...] = (InputItem("user", value),)
     else:
         items = tuple(
             message for n, item in enumerate(value) if (message := _message(item, f"{param}[{n}]")) is not None
@@ -146,12 +147,12 @@ def parse(kind: type[_Body], body: bytes) -> _Body:
     try:
         return kind.model_validate_json(body or b"{}")
     except ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error.errors(include_url=False, include_context=False, include_input=False)) from None
 
 
-def invalid(error: ValidationError) -> Invalid:
-    """The first thing that is wrong with a body, in the words of the API."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+def invalid(errors: Sequence[Any]) -> Invalid:
+    """The first of pydantic's errors, in the words of the API."""
+    first = errors[0]
     if first["type"] == "json_invalid":
         return Invalid(
             f"The body is not valid JSON: {first['msg'].removeprefix('Invalid JSON: ')}", code="invalid_json"
@@ -166,6 +167,6 @@ def _param(location: tuple[int | str, ...]) -> str:
     for step in location:
         if isinstance(step, int):
             words.append(f"[{step}]")
-        elif step.isidentifier() and step not in ("str", "body", "Item", "ConversationRef", "Part"):
+        elif step.isidentifier() and step not in ("str", "body", "query", "path", "Item", "ConversationRef", "Part"):
             words.append(f".{step}")
     return "".join(words).lstrip(".") or "body"

@@ -172,9 +172,14 @@ class ResponsesEndpoint:
         """A foreground request without a stream: one object, when the answer is whole or its client has gone."""
         log = self.chat.journal.find(row.id)
         if log is not None:
-            gone = asyncio.get_running_loop().create_future()
+            gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             client = connection(scope)
-            client.on_lost = lambda: gone.done() or gone.set_result(None)
+
+            def lost() -> None:
+                if not gone.done():
+                    gone.set_result(None)
+
+            client.on_lost = lost
             ended = asyncio.create_task(log.wait_end(), name=f"wait-{row.id}")
             if generation is not None:
                 generation.attach()

@@ -36,8 +36,7 @@ def main() -> None:
     if settings["threads"]:
         params.cpuparams.n_threads = settings["threads"]
     server = xllamacpp.Server(params)
-    sys.__stdout__.write(f"{server.listening_address}\n")
-    sys.__stdout__.flush()
+    print(server.listening_address, flush=True)  # noqa: T201  # the parent reads it
     threading.Event().wait()
 
 

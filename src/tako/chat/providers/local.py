@@ -1,4 +1,4 @@
-"""The built-in model: a GGUF file served by llama.cpp in a child process, asked through the same wire as any upstream."""
+"""The built-in model: a GGUF file served by llama.cpp in a child process, and asked as any upstream is."""
 
 import asyncio
 import contextlib
@@ -57,7 +57,10 @@ class LocalProvider:
             await stream.aclose()  # type: ignore[attr-defined]  # it is an async generator
 
     async def count_tokens(self, model: str, text: str) -> int | None:
-        return await (await self._started()).count_tokens(model, text)
+        """Not before the first question has started the child: loading a model is no reason to wait for a count."""
+        if self._upstream is None or self._child is None or self._child.returncode is not None:
+            return None
+        return await self._upstream.count_tokens(model, text)
 
     async def close(self) -> None:
         if self._upstream is not None:
@@ -95,7 +98,8 @@ class LocalProvider:
                 stderr=log,
             )
         self._child = child
-        assert child.stdin is not None and child.stdout is not None  # noqa: S101  # both are pipes
+        assert child.stdin is not None  # noqa: S101  # both are pipes
+        assert child.stdout is not None  # noqa: S101
         settings = {
             "model": str(self._path),
             "key": key,

@@ -1,18 +1,19 @@
 """What people do with accounts: sign up, in and out, invite, make keys; and what an owner does to them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
 from tako.core.accounts import passwords, store, tokens
 from tako.core.accounts.limits import SignInLimit
-from tako.core.accounts.principal import SCOPES, Principal, authorize
+from tako.core.accounts.principal import SCOPES, Principal, authorize, covers
 from tako.core.accounts.store import ApiKey, User
 from tako.core.db import Database
 from tako.core.errors import Denied, Invalid, Unauthenticated
 
-_EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,189}\Z")
+_EMAIL = re.compile(r"[^@\s\x00-\x1f\ud800-\udfff]{1,64}@[^@\s\x00-\x1f\ud800-\udfff]{1,189}\Z")
+_UNFIT_FOR_A_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _HOUR = 3_600_000_000
 INVITE_LIFETIME = 7 * 24 * _HOUR
 SETUP_LIFETIME = 24 * _HOUR
@@ -36,34 +37,82 @@ def normal_email(email: str) -> str:
     return email
 
 
-async def sign_up(accounts: Accounts, email: str, password: str, invite: str | None) -> User:
-    """A new account, never an admin unless the invitation says so. Raises `Denied`, `Invalid`, `EmailTaken`."""
+async def sign_up(accounts: Accounts, email: str, password: str, invite: str | None, address: str) -> User:
+    """A new account, never an admin unless the invitation says so.
+
+    Raises `Denied`, `Invalid`, `EmailTaken`, and `TooMany` for an address that has failed too often: it could try
+    invitations, or ask which e-mail addresses have an account.
+    """
     email = normal_email(email)
     passwords.check(password)
-    if invite is None and accounts.registration != "open":
-        reason = "needs an invitation" if accounts.registration == "invite" else "is closed"
-        raise Denied(f"Signing up {reason} on this site.", code="registration_closed")
+    if accounts.registration == "closed":
+        raise Denied("Signing up is closed on this site.", code="registration_closed")
+    if accounts.registration == "invite" and invite is None:
+        raise Denied("Signing up needs an invitation on this site.", code="registration_closed")
+    accounts.limit.attempt(address)
     hashed = await passwords.hash(password)
     async with accounts.db.write() as connection:
         admin = await store.use_invite(connection, invite) if invite is not None else False
-        return await store.add_user(connection, email, hashed, admin=admin)
+        user = await store.add_user(connection, email, hashed, admin=admin)
+    accounts.limit.succeeded(address)
+    return user
+
+
+async def set_up(accounts: Accounts, email: str, password: str, token: str, address: str) -> User:
+    """The first account, an admin, by the one-time link, whoever else may sign up. Raises as `sign_up` does."""
+    email = normal_email(email)
+    passwords.check(password)
+    accounts.limit.attempt(address)
+    hashed = await passwords.hash(password)
+    async with accounts.db.write() as connection:
+        await store.use_setup_link(connection, token)
+        user = await store.add_user(connection, email, hashed, admin=True)
+    accounts.limit.succeeded(address)
+    return user
 
 
 async def sign_in(accounts: Accounts, email: str, password: str, address: str) -> tuple[User, str]:
     """The user and a new session's token. Raises `Unauthenticated` and `TooMany`."""
-    email = email.strip().lower()
-    accounts.limit.check(email, address)
-    async with accounts.db.read() as connection:
-        user = await store.user_by_email(connection, email)
-    if not await passwords.verify(user.password_hash if user else None, password) or user is None or user.disabled_at:
-        accounts.limit.failed(email, address)
-        raise Unauthenticated("The e-mail address or the password is wrong.", code="wrong_password")
-    accounts.limit.succeeded(email)
-    return user, await begin_session(accounts, user)
+    try:
+        email = normal_email(email)
+    except Invalid:
+        raise _wrong_password() from None
+    accounts.limit.attempt(address, email)
+    while True:
+        async with accounts.db.read() as connection:
+            user = await store.user_by_email(connection, email)
+        right = await passwords.verify(user.password_hash if user else None, password)
+        if user is None or not right or user.disabled_at is not None:
+            raise _wrong_password()
+        token = await _session_of_unchanged(accounts, user, password)
+        if token is not None:
+            accounts.limit.succeeded(address, email)
+            return user, token
+
+
+async def _session_of_unchanged(accounts: Accounts, user: User, password: str) -> str | None:
+    """A session for `user`, unless the account has changed since it was read.
+
+    A hash takes a tenth of a second: long enough for an owner to reset a stolen password, and for the thief to get a
+    session that the reset did not see.
+    """
+    hashed = await passwords.hash(password) if passwords.is_outdated(user.password_hash) else None
+    token = tokens.new_token()
+    async with accounts.db.write() as connection:
+        if await store.user(connection, user.id, lock=True) != user:
+            return None
+        if hashed is not None:
+            await store.set_password(connection, user.id, hashed)
+        await store.add_session(connection, user.id, token, accounts.session_days)
+    return token
+
+
+def _wrong_password() -> Unauthenticated:
+    return Unauthenticated("The e-mail address or the password is wrong.", code="wrong_password")
 
 
 async def begin_session(accounts: Accounts, user: User) -> str:
-    """A session for somebody who has just proved who they are; returns its token, for the cookie."""
+    """A session for somebody whose account was made just now; returns its token, for the cookie."""
     token = tokens.new_token()
     async with accounts.db.write() as connection:
         await store.add_session(connection, user.id, token, accounts.session_days)
@@ -71,9 +120,11 @@ async def begin_session(accounts: Accounts, user: User) -> str:
 
 
 async def sign_out(accounts: Accounts, principal: Principal) -> None:
-    if principal.credential_id is not None:
-        async with accounts.db.write() as connection:
-            await store.revoke(connection, principal.credential_id)
+    """End the session. Raises `Invalid` for an API key, which is revoked by its id."""
+    if principal.kind != "user" or principal.credential_id is None:
+        raise Invalid("An API key has no session to end; revoke it by DELETE /api/keys/{id}.", code="no_session")
+    async with accounts.db.write() as connection:
+        await store.revoke(connection, principal.credential_id)
 
 
 async def first_admin_link(db: Database, address: str) -> str | None:
@@ -88,10 +139,11 @@ async def first_admin_link(db: Database, address: str) -> str | None:
 
 
 async def invite(accounts: Accounts, principal: Principal, *, admin: bool) -> str:
-    """A token that lets one person sign up."""
+    """A token that lets one person sign up, within a week."""
     authorize(principal, "admin")
     token = tokens.new_token()
     async with accounts.db.write() as connection:
+        await _enabled(connection, principal.id)
         await store.add_invite(connection, token, admin=admin, created_by=principal.id, lifetime=INVITE_LIFETIME)
     return token
 
@@ -106,10 +158,11 @@ async def create_user(db: Database, email: str, password: str, *, admin: bool) -
 
 
 async def disable(db: Database, user: User) -> None:
-    """No way in any more; what runs for them goes on to its end."""
+    """No way in any more, and no way for whom they invited; what runs for them goes on to its end."""
     async with db.write() as connection:
         await store.disable(connection, user.id)
         await store.revoke_all(connection, user.id, keys=True)
+        await store.void_invites_of(connection, user.id)
 
 
 async def reset(db: Database, user: User, password: str) -> None:
@@ -122,17 +175,28 @@ async def reset(db: Database, user: User, password: str) -> None:
 
 
 async def create_key(
-    db: Database, user_id: str, name: str, scopes: Sequence[str], *, admin: bool, expires_at: int | None = None
+    db: Database, user_id: str, name: str, scopes: Sequence[str], *, allowed: Set[str], expires_at: int | None = None
 ) -> tuple[ApiKey, str]:
-    """A new API key and the only sight of it. Raises `Invalid` for scopes that the owner has not."""
-    unknown = [scope for scope in scopes if scope not in SCOPES]
-    if unknown or not scopes:
+    """A new API key and the only sight of it.
+
+    `allowed` is what the one who asks may do: a key that may only manage keys must not make itself one that may more.
+    Raises `Invalid` for scopes or names that cannot be, `Denied` for scopes beyond `allowed` and disabled owners.
+    """
+    if not scopes or any(scope not in SCOPES for scope in scopes):
         raise Invalid(f"Scopes are: {', '.join(SCOPES)}.", code="unknown_scope", param="scopes")
-    if "admin" in scopes and not admin:
-        raise Denied("Only an admin's key can have the scope 'admin'.", code="missing_scope")
+    missing = [scope for scope in scopes if not covers(allowed, scope)]
+    if missing:
+        raise Denied(f"A key cannot have the scope {missing[0]!r}, which its maker has not.", code="missing_scope")
     name = name.strip()
-    if not 1 <= len(name) <= 100:
-        raise Invalid("A key needs a name of 1 to 100 characters.", code="invalid_value", param="name")
+    if not 1 <= len(name) <= 100 or _UNFIT_FOR_A_NAME.search(name):
+        raise Invalid("A key needs a name of 1 to 100 characters, on one line.", code="invalid_value", param="name")
     key = tokens.new_key()
     async with db.write() as connection:
-        return await store.add_key(connection, user_id, key, name, scopes, expires_at), key
+        await _enabled(connection, user_id)
+        return await store.add_key(connection, user_id, key, name, list(dict.fromkeys(scopes)), expires_at), key
+
+
+async def _enabled(connection: store.AsyncConnection, user_id: str) -> None:
+    """Holds the account as it is until the transaction ends. Raises `Denied` when it is disabled."""
+    if (await store.user(connection, user_id, lock=True)).disabled_at is not None:
+        raise Denied("This account is disabled.", code="account_disabled")

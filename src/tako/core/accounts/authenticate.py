@@ -1,10 +1,9 @@
 """Who sent a request: an API key in `Authorization`, or the session in a cookie."""
 
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 
 from tako.core.accounts import store
-from tako.core.accounts.principal import SCOPES, Principal
+from tako.core.accounts.principal import Principal, user_scopes
 from tako.core.db import Database
 from tako.core.errors import Denied, Unauthenticated
 from tako.core.http import Header, Scope, header
@@ -36,7 +35,7 @@ class Authenticator:
             found = await store.credential(connection, token, key=False)
         if found is None:
             raise Unauthenticated("This session has ended; sign in again.", code="session_ended")
-        scopes = frozenset(SCOPES) if found.admin else frozenset(SCOPES) - {"admin"}
+        scopes = user_scopes(admin=found.admin)
         return Principal(
             found.principal_id, "user", scopes, found.id, found.expires_at, found.admin, found.daily_tokens
         )
@@ -50,11 +49,15 @@ class Authenticator:
             if required and header(scope, b"sec-fetch-site") != "same-origin":
                 raise Denied("A request with a cookie needs the Origin header of this site.", code="bad_origin")
             return
-        own = {f"{self.proxies.scheme(scope)}://{header(scope, b'host')}"}
+        own = {f"{self.proxies.scheme(scope)}://{header(scope, b'host')}".lower()}
         if self.public_url:
-            own.add(self.public_url.rstrip("/"))
-        if origin not in own:
-            raise Denied(f"This request comes from another site ({origin[:100]}).", code="bad_origin")
+            own.add("/".join(self.public_url.lower().split("/")[:3]))
+        if origin.lower() not in own:
+            raise Denied(
+                f"This request comes from another site ({origin[:100]}). If that is this site's own address, its owner "
+                "must set public_url, or trusted_proxies.",
+                code="bad_origin",
+            )
 
     def cookie(self, scope: Scope, token: str, max_age: int) -> Header:
         """The header that keeps `token` in the browser for `max_age` seconds."""
@@ -70,19 +73,20 @@ class Authenticator:
             found = await store.credential(connection, fields[1], key=True)
         if found is None:
             raise Unauthenticated("This API key is unknown, was revoked or has expired.", code="invalid_api_key")
-        scopes = frozenset((found.scopes or "").split())
-        admin = found.admin and "admin" in scopes
-        if not admin:
-            scopes -= {"admin"}
+        # What the owner may not do any more, a key of theirs may not either.
+        scopes = frozenset((found.scopes or "").split()) & user_scopes(admin=found.admin)
+        admin = "admin" in scopes
         return Principal(found.principal_id, "api_key", scopes, found.id, found.expires_at, admin, found.daily_tokens)
 
     def _session_token(self, scope: Scope) -> str | None:
-        try:
-            cookies = SimpleCookie(header(scope, b"cookie") or "")
-        except CookieError:
-            return None
-        found = cookies.get(self._cookie_name(scope))
-        return found.value if found is not None and found.value else None
+        """Read by hand: the standard library drops all cookies when one, maybe of another program here, is odd."""
+        wanted = self._cookie_name(scope)
+        for name, value in scope["headers"]:
+            for pair in str(value, "latin-1").split(";") if name == b"cookie" else ():
+                key, _, token = pair.strip().partition("=")
+                if key == wanted and token:
+                    return token
+        return None
 
     def _cookie_name(self, scope: Scope) -> str:
         return "__Host-tako_session" if self.proxies.scheme(scope) == "https" else "tako_session"

@@ -11,7 +11,8 @@ from tako.core.accounts.accounts import Accounts
 from tako.core.accounts.authenticate import Authenticator
 from tako.core.accounts.principal import Principal, authorize
 from tako.core.accounts.store import ApiKey, User
-from tako.core.errors import Denied
+from tako.core import ids
+from tako.core.errors import Denied, Invalid
 
 Email = Annotated[str, Field(max_length=254)]
 Password = Annotated[str, Field(max_length=1024)]
@@ -73,12 +74,16 @@ def router(accounts: Accounts, authenticator: Authenticator, site_name: str) -> 
     @routes.post("/setup", status_code=201, summary="Make the first account, an admin, with the one-time link")
     async def setup(request: Request, response: Response, body: Setup) -> dict[str, Any]:
         authenticator.check_origin(request.scope, required=False)
-        return await signed_in(request, response, await rules.sign_up(accounts, body.email, body.password, body.token))
+        address = authenticator.proxies.client(request.scope)
+        user = await rules.set_up(accounts, body.email, body.password, body.token, address)
+        return await signed_in(request, response, user)
 
     @routes.post("/users", status_code=201, summary="Sign up")
     async def sign_up(request: Request, response: Response, body: SignUp) -> dict[str, Any]:
         authenticator.check_origin(request.scope, required=False)
-        return await signed_in(request, response, await rules.sign_up(accounts, body.email, body.password, body.invite))
+        address = authenticator.proxies.client(request.scope)
+        user = await rules.sign_up(accounts, body.email, body.password, body.invite, address)
+        return await signed_in(request, response, user)
 
     @routes.post("/session", status_code=201, summary="Sign in")
     async def sign_in(request: Request, response: Response, body: SignIn) -> dict[str, Any]:
@@ -91,6 +96,7 @@ def router(accounts: Accounts, authenticator: Authenticator, site_name: str) -> 
     @routes.get("/session", summary="Who I am")
     async def session(request: Request) -> dict[str, Any]:
         principal = await who(request)
+        authorize(principal, "account")
         async with db.read() as connection:
             return {"user": user_object(await store.user(connection, principal.id))}
 
@@ -110,7 +116,7 @@ def router(accounts: Accounts, authenticator: Authenticator, site_name: str) -> 
     async def create_key(request: Request, body: NewKey) -> dict[str, Any]:
         principal = await who(request)
         authorize(principal, "account")
-        row, key = await rules.create_key(db, principal.id, body.name, body.scopes, admin=principal.admin)
+        row, key = await rules.create_key(db, principal.id, body.name, body.scopes, allowed=principal.scopes)
         return {**key_object(row), "key": key}
 
     @routes.delete("/keys/{key_id}", status_code=204, summary="Revoke an API key")
@@ -127,6 +133,8 @@ def router(accounts: Accounts, authenticator: Authenticator, site_name: str) -> 
     @routes.get("/users", summary="All users (admin)")
     async def users(request: Request, limit: int = Query(50, ge=1, le=200), after: str | None = None) -> dict[str, Any]:
         authorize(await who(request), "admin")
+        if after is not None and not ids.is_id(after, "user"):
+            raise Invalid("'after' must be the id of a user.", code="invalid_cursor", param="after")
         async with db.read() as connection:
             found = await store.list_users(connection, limit=limit + 1, after=after)
         return {"data": [user_object(user) for user in found[:limit]], "has_more": len(found) > limit}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, insert, literal, select, union_all, update
+from sqlalchemy import Select, delete, insert, literal, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -69,7 +69,7 @@ def _users() -> Select[Any]:
 
 
 async def add_user(connection: AsyncConnection, email: str, password_hash: str, *, admin: bool) -> User:
-    """Raises `EmailTaken`."""
+    """With the first admin every setup link is void. Raises `EmailTaken`."""
     user = User(ids.new("user"), email, password_hash, admin, None, now(), None)
     try:
         await connection.execute(insert(principals).values(id=user.id, kind="user", created_at=user.created_at))
@@ -77,7 +77,11 @@ async def add_user(connection: AsyncConnection, email: str, password_hash: str, 
             insert(users).values(id=user.id, email=email, password_hash=password_hash, admin=admin)
         )
     except IntegrityError:
-        raise EmailTaken("There is an account with this e-mail address already.", code="email_taken") from None
+        raise EmailTaken(
+            "There is an account with this e-mail address already.", code="email_taken", param="email"
+        ) from None
+    if admin:
+        await void_setup_links(connection)
     return user
 
 
@@ -86,8 +90,12 @@ async def user_by_email(connection: AsyncConnection, email: str) -> User | None:
     return User(**row._mapping) if row else None
 
 
-async def user(connection: AsyncConnection, user_id: str) -> User:
-    row = (await connection.execute(_users().where(users.c.id == user_id))).first()
+async def user(connection: AsyncConnection, user_id: str, *, lock: bool = False) -> User:
+    """With `lock` it stays as it is until the transaction ends. Raises `NotFound`."""
+    query = _users().where(users.c.id == user_id)
+    row = None
+    if ids.is_id(user_id, "user"):  # PostgreSQL takes no NUL, not even to look for it
+        row = (await connection.execute(query.with_for_update() if lock else query)).first()
     if row is None:
         raise NotFound("There is no such user.", code="user_not_found")
     return User(**row._mapping)
@@ -102,7 +110,7 @@ async def list_users(connection: AsyncConnection, *, limit: int, after: str | No
 
 
 async def has_admin(connection: AsyncConnection) -> bool:
-    return bool((await connection.execute(select(func.count()).where(users.c.admin.is_(True)))).scalar())
+    return (await connection.execute(select(users.c.id).where(users.c.admin.is_(True)).limit(1))).first() is not None
 
 
 async def set_password(connection: AsyncConnection, user_id: str, password_hash: str) -> None:
@@ -110,7 +118,11 @@ async def set_password(connection: AsyncConnection, user_id: str, password_hash:
 
 
 async def disable(connection: AsyncConnection, user_id: str) -> None:
-    await connection.execute(update(principals).where(principals.c.id == user_id).values(disabled_at=now()))
+    await connection.execute(
+        update(principals)
+        .where(principals.c.id == user_id, principals.c.disabled_at.is_(None))
+        .values(disabled_at=now())
+    )
 
 
 async def add_session(connection: AsyncConnection, user_id: str, token: str, days: int) -> None:
@@ -173,9 +185,12 @@ async def list_keys(connection: AsyncConnection, user_id: str) -> list[ApiKey]:
 
 
 async def key_owner(connection: AsyncConnection, key_id: str) -> str:
-    owner = (await connection.execute(select(api_keys.c.principal_id).where(api_keys.c.id == key_id))).scalar()
+    """Raises the same `NotFound` as for somebody else's key."""
+    owner = None
+    if ids.is_id(key_id, "key"):
+        owner = (await connection.execute(select(api_keys.c.principal_id).where(api_keys.c.id == key_id))).scalar()
     if owner is None:
-        raise NotFound("There is no such key.", code="key_not_found")
+        raise NotFound("There is no such thing.", code="not_found")
     return str(owner)
 
 
@@ -224,12 +239,29 @@ async def void_setup_links(connection: AsyncConnection) -> None:
     )
 
 
+async def void_invites_of(connection: AsyncConnection, user_id: str) -> None:
+    await connection.execute(
+        update(invites).where(invites.c.created_by == user_id, invites.c.used_at.is_(None)).values(used_at=now())
+    )
+
+
 async def use_invite(connection: AsyncConnection, token: str) -> bool:
-    """Take an invitation, once. Returns whether it makes an admin. Raises `Denied`."""
+    """Take an invitation that an admin made, once. Returns whether it makes an admin. Raises `Denied`."""
+    return await _take(connection, token, setup=False)
+
+
+async def use_setup_link(connection: AsyncConnection, token: str) -> None:
+    """Take the one-time link of the first admin. Raises `Denied`."""
+    await _take(connection, token, setup=True)
+
+
+async def _take(connection: AsyncConnection, token: str, *, setup: bool) -> bool:
+    """One UPDATE, so that of two who come at once only one finds it unused."""
     at = now()
     taken = await connection.execute(
         update(invites)
         .where(invites.c.token_hash == tokens.digest(token), invites.c.used_at.is_(None), invites.c.expires_at > at)
+        .where(invites.c.created_by.is_(None) if setup else invites.c.created_by.is_not(None))
         .values(used_at=at)
         .returning(invites.c.admin)
     )
@@ -237,3 +269,13 @@ async def use_invite(connection: AsyncConnection, token: str) -> bool:
     if row is None:
         raise Denied("This link was used already, or is too old. Ask for a new one.", code="invalid_invite")
     return bool(row.admin)
+
+
+async def purge(connection: AsyncConnection, before: int) -> int:
+    """Delete sessions, keys and invitations that ended before `before` (microseconds). Returns how many went."""
+    gone = 0
+    for table in (sessions, api_keys):
+        ended = (table.c.expires_at < before) | (table.c.revoked_at < before)
+        gone += (await connection.execute(delete(table).where(ended))).rowcount
+    ended = (invites.c.expires_at < before) | (invites.c.used_at < before)
+    return gone + (await connection.execute(delete(invites).where(ended))).rowcount

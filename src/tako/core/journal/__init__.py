@@ -1,5 +1,5 @@
-"""The store of logs: append-only, numbered from 0 without gaps, committed before they are seen. Knows bytes and numbers,
-nothing of what the entries mean.
+"""The store of logs: append-only, numbered from 0 without gaps, committed before they are seen. Knows bytes and
+numbers, nothing of what the entries mean.
 
     log.py      one running log in memory: its entries, who waits for more
     store.py    the few statements that keep entries in SQLite or PostgreSQL, and the rights to write them

@@ -33,7 +33,7 @@ class Fenced(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A running log that a dead process left: its id, our new epoch, and its entries from the first that was written."""
+    """A running log that a dead process left: its id, our new epoch, and the entries that were written."""
 
     log_id: str
     epoch: int

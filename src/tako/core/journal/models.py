@@ -1,4 +1,4 @@
-"""Tables of the journal. `journal_entries` is append-only and holds running logs only: what ends is folded elsewhere."""
+"""Tables of the journal. `journal_entries` holds running logs only: what ends is folded elsewhere."""
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, String, Table
 
@@ -29,7 +29,7 @@ Index(
     postgresql_where=logs.c.ended_at.is_(None),
 )
 
-# SQLite has no index here on purpose: the log is read by recovery only, and a (log, n) key made it write 25 times as much.
+# SQLite has no index here on purpose: only recovery reads it, and a (log, n) key made it write 25 times as much.
 journal_entries = Table(
     "journal_entries",
     metadata,
