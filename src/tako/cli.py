@@ -3,17 +3,28 @@
 import asyncio
 import json
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from tako import __version__
-from tako.core.errors import Misconfigured, NotFound, TakoError
+from tako.core.errors import Misconfigured, NotFound, TakoError, Unavailable
 from tako.settings import Loaded, describe, load
 
+if TYPE_CHECKING:
+    from tako.core.accounts.store import User
+    from tako.core.db import Database
+
+T = TypeVar("T")
+Work = Callable[["Database"], Awaitable[T]]
+
 app = typer.Typer(
-    help="Tako: the self-hosted back end of an independent site.", no_args_is_help=True, add_completion=False
+    help="Tako: the self-hosted back end of an independent site.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 user_app = typer.Typer(help="Accounts.", no_args_is_help=True)
 token_app = typer.Typer(help="API keys.", no_args_is_help=True)
@@ -22,6 +33,7 @@ app.add_typer(token_app, name="token")
 
 Data = Annotated[Path | None, typer.Option("--data", help="Folder for the database and all else that is kept.")]
 Config = Annotated[Path | None, typer.Option("--config", help="Configuration file; by default tako.toml.")]
+Url = Annotated[str | None, typer.Option("--database-url", help="sqlite:///… or postgresql://…")]
 Email = Annotated[str, typer.Argument(help="The account's e-mail address.")]
 
 
@@ -34,32 +46,43 @@ def main() -> None:
         sys.exit(2 if isinstance(error, Misconfigured) else 1)
 
 
+@app.callback()
+def tako(context: typer.Context, data: Data = None, config: Config = None, database_url: Url = None) -> None:
+    context.obj = {"data": data, "config": config, "database_url": database_url}
+
+
 @app.command()
 def serve(
+    context: typer.Context,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     data: Data = None,
     config: Config = None,
+    database_url: Url = None,
 ) -> None:
     """Serve the site until it is told to stop."""
+    loaded = _load(context, data, config, database_url, host=host, port=port)
     from tako import server
 
-    sys.exit(server.serve(load({"host": host, "port": port, "data": data}, config=config)))
+    raise typer.Exit(server.serve(loaded))
 
 
-@app.command()
-def config(
+@app.command("config")
+def show_config(
+    context: typer.Context,
     data: Data = None,
     config: Config = None,
+    database_url: Url = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Show every setting with its value, where that comes from, and what it is for."""
-    rows = describe(load({"data": data}, config=config))
+    settings = describe(_load(context, data, config, database_url))
     if as_json:
-        typer.echo(json.dumps([dict(zip(("name", "value", "source", "help"), row, strict=True)) for row in rows]))
+        rows = [{"name": s.name, "value": s.value, "source": s.source, "help": s.help} for s in settings]
+        typer.echo(json.dumps(rows, indent=2))
         return
-    for name, value, source, help_text in rows:
-        typer.echo(f"{name} = {value or '(none)'}  [{source}]\n    {help_text}")
+    for s in settings:
+        typer.echo(f"{s.name} = {_written(s.value)}  [{s.source}]\n    {s.help}")
 
 
 @app.command()
@@ -70,105 +93,152 @@ def version() -> None:
 
 @app.command()
 def backup(
+    context: typer.Context,
     file: Annotated[
         Path | None, typer.Argument(help="Where to; by default in <data>/backups, named by the time.")
     ] = None,
     data: Data = None,
     config: Config = None,
+    database_url: Url = None,
 ) -> None:
     """Copy the database while it is in use; the copy is checked before it gets its name."""
+    loaded = _load(context, data, config, database_url)
     from tako import backup as copies
 
-    typer.echo(copies.make(load({"data": data}, config=config).settings, file))
+    typer.echo(copies.make(loaded.settings, file))
 
 
 @user_app.command("create")
 def create_user(
+    context: typer.Context,
     email: Email,
     admin: Annotated[bool, typer.Option("--admin", help="May do everything on this site.")] = False,
     data: Data = None,
     config: Config = None,
+    database_url: Url = None,
 ) -> None:
     """Make an account; the password is asked for, or read from standard input."""
+    loaded = _load(context, data, config, database_url)
     from tako.core.accounts import accounts
 
+    accounts.normal_email(email)
     password = _password()
-    loaded = load({"data": data}, config=config)
-    user = _run(loaded, lambda db: accounts.create_user(db, email, password, admin=admin))
+    user = _run(loaded, lambda db: accounts.create_user(db, email, password, admin=admin), new=True)
     typer.echo(f"{user.email} has an account{' as admin' if admin else ''}.")
 
 
 @user_app.command("disable")
-def disable_user(email: Email, data: Data = None, config: Config = None) -> None:
+def disable_user(
+    context: typer.Context, email: Email, data: Data = None, config: Config = None, database_url: Url = None
+) -> None:
     """Take all access away: every session and API key ends."""
+    loaded = _load(context, data, config, database_url)
     from tako.core.accounts import accounts
 
-    async def disable(db: Any) -> None:
+    async def disable(db: "Database") -> None:
         await accounts.disable(db, await _find(db, email))
 
-    _run(load({"data": data}, config=config), disable)
+    _run(loaded, disable)
     typer.echo(f"{email} is disabled.")
 
 
 @user_app.command("reset")
-def reset_user(email: Email, data: Data = None, config: Config = None) -> None:
+def reset_user(
+    context: typer.Context, email: Email, data: Data = None, config: Config = None, database_url: Url = None
+) -> None:
     """Set a new password; every session ends."""
+    loaded = _load(context, data, config, database_url)
     from tako.core.accounts import accounts
 
     password = _password()
 
-    async def reset(db: Any) -> None:
+    async def reset(db: "Database") -> None:
         await accounts.reset(db, await _find(db, email), password)
 
-    _run(load({"data": data}, config=config), reset)
+    _run(loaded, reset)
     typer.echo(f"{email} has a new password.")
 
 
 @token_app.command("create")
 def create_token(
+    context: typer.Context,
     email: Email,
     name: Annotated[str, typer.Option(help="What the key is for.")] = "command line",
     scope: Annotated[list[str] | None, typer.Option(help="chat, chat:read, account, admin; may be repeated.")] = None,
     data: Data = None,
     config: Config = None,
+    database_url: Url = None,
 ) -> None:
     """Make an API key and print it, alone; it is not shown again."""
+    loaded = _load(context, data, config, database_url)
     from tako.core.accounts import accounts
+    from tako.core.accounts.principal import user_scopes
 
-    async def create(db: Any) -> str:
+    async def create(db: "Database") -> str:
         user = await _find(db, email)
-        _, key = await accounts.create_key(db, user.id, name, scope or ["chat"], admin=user.admin)
+        _, key = await accounts.create_key(db, user.id, name, scope or ["chat"], allowed=user_scopes(admin=user.admin))
         return key
 
-    typer.echo(_run(load({"data": data}, config=config), create))
+    typer.echo(_run(loaded, create))
 
 
-async def _find(db: Any, email: str) -> Any:
-    from tako.core.accounts import store
+def _load(
+    context: typer.Context, data: Path | None, config: Path | None, database_url: str | None, **flags: Any
+) -> Loaded:
+    """The settings, with the options that stand before the command's name or behind it; the latter win."""
+    before = context.obj
+    flags |= {"data": data or before["data"], "database_url": database_url or before["database_url"]}
+    return load(flags, config=config or before["config"])
+
+
+async def _find(db: "Database", email: str) -> "User":
+    from tako.core.accounts import accounts, store
 
     async with db.read() as connection:
-        user = await store.user_by_email(connection, email.strip().lower())
+        user = await store.user_by_email(connection, accounts.normal_email(email))
     if user is None:
         raise NotFound(f"There is no account {email}.")
     return user
 
 
-def _run(loaded: Loaded, work: Any) -> Any:
-    """Run `work(db)` on the site's database, whose schema is brought up to date first."""
+def _run(loaded: Loaded, work: Work[T], *, new: bool = False) -> T:
+    """Run `work(db)` on the site's database, whose schema is brought up to date first; only `new` may make it."""
+    from sqlalchemy.exc import DBAPIError
+
     from tako import migrations
     from tako.core.db import Database
 
-    async def all_of_it() -> Any:
-        settings = loaded.settings
-        settings.data.mkdir(parents=True, exist_ok=True)
-        await migrations.upgrade(settings.database)
+    settings = loaded.settings
+
+    async def all_of_it() -> T:
         async with Database(settings.database) as db:
+            if db.dialect == "sqlite":
+                _there(Path(str(db.url.database)), new=new)
+            await migrations.upgrade(settings.database)
             return await work(db)
 
-    return asyncio.run(all_of_it())
+    try:
+        return asyncio.run(all_of_it())
+    except DBAPIError as error:
+        raise Unavailable(f"The database refused: {error.orig}") from error
+
+
+def _there(file: Path, *, new: bool) -> None:
+    if not new and not file.is_file():
+        raise Misconfigured(f"There is no database at {file}. Say where it is with --data or --database-url.")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(f"The folder {file.parent} cannot be made: {error.strerror}.") from error
 
 
 def _password() -> str:
     if sys.stdin.isatty():
         return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
-    return sys.stdin.readline().rstrip("\n")
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _written(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(value) or "(none)"
+    return "(none)" if value in (None, {}) else str(value)

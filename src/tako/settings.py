@@ -1,9 +1,10 @@
 """Every setting, as data with its help. Read once; a flag beats a TAKO_* variable beats tako.toml beats the default."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -11,8 +12,9 @@ from tako.core.errors import Misconfigured
 from tako.core.words import nearest
 
 
-def setting(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
+def setting(default: Any, help: str, *, least: float = 0, most: float = 2**53) -> Any:
+    """A field with its help text; `least` and `most` bound a number."""
+    return field(default=default, metadata={"help": help, "least": least, "most": most})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class Settings:
     """Times are in seconds, sizes in bytes."""
 
     host: str = setting("127.0.0.1", "Address to listen on.")
-    port: int = setting(8000, "Port to listen on; 0 takes a free one.")
+    port: int = setting(8000, "Port to listen on; 0 takes a free one.", most=65535)
     data: Path = setting(Path("data"), "Folder for the database and all else that is kept.")
     database_url: str | None = setting(None, "sqlite:///… or postgresql://…; by default tako.db in the data folder.")
     public_url: str | None = setting(None, "The address that visitors type, where it is not the one listened on.")
@@ -34,15 +36,15 @@ class Settings:
     shutdown_grace: float = setting(20.0, "How long running answers may go on after SIGTERM.")
     foreground_grace: float = setting(10.0, "How long a foreground answer outlives the connection that asked for it.")
     commit_interval: float = setting(0.002, "The least time between two commits of the journal.")
-    lease: float = setting(15.0, "After this long without a sign of life a process counts as dead.")
-    heartbeat: float = setting(15.0, "Between two heartbeats of a stream on which nothing happens.")
-    stalled_reader: float = setting(60.0, "A reader that takes nothing for this long is dropped.")
-    session_days: int = setting(30, "How long a sign-in lasts.")
-    response_days: int = setting(30, "How long responses outside of conversations are kept.")
+    lease: float = setting(15.0, "After this long without a sign of life a process counts as dead.", least=0.05)
+    heartbeat: float = setting(15.0, "Between two heartbeats of a stream on which nothing happens.", least=0.05)
+    stalled_reader: float = setting(60.0, "A reader that takes nothing for this long is dropped.", least=0.05)
+    session_days: int = setting(30, "How long a sign-in lasts.", least=1, most=36_500)
+    response_days: int = setting(30, "How long responses outside of conversations are kept.", most=36_500)
     unstored_grace: float = setting(60.0, "How long a response with store=false stays readable after its end.")
     daily_tokens: int = setting(0, "Tokens per user and day (UTC); 0 for no limit.")
-    max_body_bytes: int = setting(4 * 2**20, "The largest request body.")
-    max_running: int = setting(1000, "Answers that may be made at once.")
+    max_body_bytes: int = setting(4 * 2**20, "The largest request body.", least=1024)
+    max_running: int = setting(1000, "Answers that may be made at once.", least=1)
     upstream_retries: int = setting(2, "How often an upstream is asked again that failed before its first token.")
     max_database_pages: int = setting(0, "Upper bound of an SQLite database in pages of 4 KiB; 0 for none.")
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "The least that is logged.")
@@ -88,32 +90,50 @@ def load(
             values[key] = _from_text(name, key, text)
             sources[key] = name
     for key, value in flags.items():
-        values[key] = value
-        sources[key] = f"--{key.replace('_', '-')}"
+        flag = f"--{key.replace('_', '-')}"
+        values[key] = _from_text(flag, key, value) if isinstance(value, str) else _bounded(flag, key, value)
+        sources[key] = flag
     return Loaded(Settings(**values), sources)
 
 
-def describe(loaded: Loaded) -> list[tuple[str, str, str, str]]:
-    """(name, value, source, help) of every setting, with secrets masked."""
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A setting for people to look at: secrets are masked, and of an upstream only its name is shown."""
+
+    name: str
+    value: str | int | float | list[str] | dict[str, Any] | None
+    source: str
+    help: str
+
+
+def describe(loaded: Loaded) -> list[Described]:
+    """Every setting, in the order of `Settings`."""
     return [
-        (known.name, _shown(known.name, getattr(loaded.settings, known.name)), loaded.sources[known.name], _help(known))
+        Described(
+            known.name,
+            _public(known.name, getattr(loaded.settings, known.name)),
+            loaded.sources[known.name],
+            str(known.metadata["help"]),
+        )
         for known in fields(Settings)
     ]
 
 
-def _help(known: "Field[Any]") -> str:
-    return str(known.metadata["help"])
-
-
-def _shown(key: str, value: Any) -> str:
+def _public(key: str, value: Any) -> Any:
     if key == "providers":
-        return ", ".join(str(table.get("name", "?")) for table in value) or "none"
-    if key in _SECRETS and value is not None and "@" in value:
-        scheme, _, rest = value.partition("://")
-        return f"{scheme}://***@{rest.rpartition('@')[2]}"
+        return [str(table.get("name", "?")) for table in value]
+    if key in _SECRETS and value is not None:
+        return _masked(value)
     if isinstance(value, tuple):
-        return ", ".join(value)
-    return "" if value is None else str(value)
+        return list(value)
+    return str(value) if isinstance(value, Path) else value
+
+
+def _masked(url: str) -> str:
+    """An address without user and password. What follows the last @ is the host: a password may hold one too."""
+    scheme, _, rest = url.partition("://")
+    where = f"***@{rest.rpartition('@')[2]}" if "@" in rest else rest
+    return re.sub(r"(password=)[^&]*", r"\1***", f"{scheme}://{where}")
 
 
 def _config_path(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | None) -> Path | None:
@@ -132,6 +152,8 @@ def _read(path: Path) -> dict[str, Any]:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misconfigured(f"{path} is not valid TOML: {error}") from error
+    except OSError as error:
+        raise Misconfigured(f"{path} cannot be read: {error.strerror}.") from error
     for key in table:
         _check_known(key, str(path))
     return table
@@ -170,9 +192,9 @@ def _from_toml(path: Path, key: str, value: Any) -> Any:
     if hint in (int, float) and isinstance(value, bool):
         raise Misconfigured(f"{where} must be a number, not {value}.")
     if hint is int and isinstance(value, int):
-        return _bounded(where, value)
+        return _bounded(where, key, value)
     if hint is float and isinstance(value, int | float):
-        return _bounded(where, float(value))
+        return _bounded(where, key, float(value))
     if isinstance(value, str) and hint not in (int, float):
         return _from_text(where, key, value)
     raise Misconfigured(f"{where} must be {_words(hint)}, not {value!r}.")
@@ -190,16 +212,30 @@ def _from_text(where: str, key: str, text: str) -> Any:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if hint in (int, float):
         try:
-            return _bounded(where, hint(text))
+            number = hint(text)
         except ValueError:
             raise Misconfigured(f"{where} must be {_words(hint)}, not {text!r}.") from None
-    return Path(text) if hint is Path else text
+        return _bounded(where, key, number)
+    if key == "public_url" and text:
+        return _web_address(where, text)
+    if hint is Path:
+        return Path(text)
+    return None if text == "" and type(None) in get_args(hint) else text
 
 
-def _bounded(where: str, value: float) -> float:
-    if not 0 <= value < float("inf"):
-        raise Misconfigured(f"{where} must not be negative or infinite, but is {value}.")
+def _bounded(where: str, key: str, value: Any) -> Any:
+    bounds = Settings.__dataclass_fields__[key].metadata
+    if isinstance(value, int | float) and not bounds["least"] <= value <= bounds["most"]:
+        raise Misconfigured(f"{where} must be from {bounds['least']} to {bounds['most']}, not {value}.")
     return value
+
+
+def _web_address(where: str, text: str) -> str:
+    """Scheme and host, as a browser's Origin header writes them."""
+    found = re.fullmatch(r"(https?://[^/?#@\s]+)/?", text, re.IGNORECASE)
+    if found is None:
+        raise Misconfigured(f"{where} must look like https://www.example.org, without a path, not {text!r}.")
+    return found[1].lower()
 
 
 def _words(hint: Any) -> str:

@@ -9,16 +9,41 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 _SECRET_KEYS = re.compile(r"password|token|authorization|cookie|secret|api_key|text|content", re.IGNORECASE)
-_SECRET_VALUES = re.compile(r"sk-[\w-]{8,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+_COUNTS = (int, float, bool, type(None))  # `input_tokens=5` tells no secret
+_KEYS = r"sk-[\w-]{8,}"
+_URL_PASSWORDS = r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
+# What SQLAlchemy and pydantic add to their messages: the very values that they could not take.
+_VALUES_IN_ERRORS = r"(?<=\[parameters: ).*(?=\])|(?<=input_value=).*?(?=, input_type=)|(?<=DETAIL: ).*"
+_SECRETS = re.compile(f"{_KEYS}|{_URL_PASSWORDS}|{_VALUES_IN_ERRORS}")
 
 
 def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """Mask values under telling names, and what looks like a key or a password within other values."""
+    """Mask values under telling names, however deep, and what looks like a secret within other values."""
     for key, value in event.items():
-        if key != "event" and _SECRET_KEYS.search(key) and isinstance(value, str):
-            event[key] = "***"
-        elif isinstance(value, str):
-            event[key] = _SECRET_VALUES.sub("***", value)
+        event[key] = _scrubbed(value) if key == "event" else _masked(key, value)
+    return event
+
+
+def _masked(key: object, value: Any) -> Any:
+    if _SECRET_KEYS.search(str(key)) and not isinstance(value, _COUNTS):
+        return "***"
+    return _scrubbed(value)
+
+
+def _scrubbed(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SECRETS.sub("***", value)
+    if isinstance(value, dict):
+        return {key: _masked(key, entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_scrubbed(entry) for entry in value]
+    return value
+
+
+def _redact_traceback(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Tracebacks become text last of all, so they are read once more."""
+    if "exception" in event:
+        event["exception"] = _scrubbed(event["exception"])
     return event
 
 
@@ -40,7 +65,8 @@ def configure(level: str, form: Literal["text", "json"]) -> None:
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            *([structlog.processors.format_exc_info] if form == "json" else []),
+            structlog.processors.format_exc_info,
+            _redact_traceback,
             renderer,
         ],
     )

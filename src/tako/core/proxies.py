@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tako.core.errors import Misconfigured
 from tako.core.http import Scope
 
-_PORT = re.compile(r"(?<=\d):\d+\Z(?<!:.*:.*)|^\[|\](:\d+)?\Z")
+_WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([\d.]+))(?::\d+)?\Z")
 
 
 class Proxies:
@@ -57,9 +57,9 @@ def _peer(scope: Scope) -> str:
 
 def _plain(address: str) -> str:
     """Without a port (some proxies add one), and IPv4 as IPv4 where a socket for both calls it ::ffff:a.b.c.d."""
-    host = _PORT.sub("", address)
+    bare = _WITH_PORT.match(address)
     try:
-        parsed = ipaddress.ip_address(host)
+        parsed = ipaddress.ip_address((bare[1] or bare[2]) if bare else address)
     except ValueError:
         return address
     return str(getattr(parsed, "ipv4_mapped", None) or parsed)

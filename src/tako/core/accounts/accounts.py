@@ -143,7 +143,7 @@ async def invite(accounts: Accounts, principal: Principal, *, admin: bool) -> st
     authorize(principal, "admin")
     token = tokens.new_token()
     async with accounts.db.write() as connection:
-        await _enabled(connection, principal.id)
+        await store.hold_enabled(connection, principal.id)
         await store.add_invite(connection, token, admin=admin, created_by=principal.id, lifetime=INVITE_LIFETIME)
     return token
 
@@ -192,11 +192,5 @@ async def create_key(
         raise Invalid("A key needs a name of 1 to 100 characters, on one line.", code="invalid_value", param="name")
     key = tokens.new_key()
     async with db.write() as connection:
-        await _enabled(connection, user_id)
+        await store.hold_enabled(connection, user_id)
         return await store.add_key(connection, user_id, key, name, list(dict.fromkeys(scopes)), expires_at), key
-
-
-async def _enabled(connection: store.AsyncConnection, user_id: str) -> None:
-    """Holds the account as it is until the transaction ends. Raises `Denied` when it is disabled."""
-    if (await store.user(connection, user_id, lock=True)).disabled_at is not None:
-        raise Denied("This account is disabled.", code="account_disabled")

@@ -51,7 +51,7 @@ class Authenticator:
             return
         own = {f"{self.proxies.scheme(scope)}://{header(scope, b'host')}".lower()}
         if self.public_url:
-            own.add("/".join(self.public_url.lower().split("/")[:3]))
+            own.add(self.public_url.rstrip("/").lower())
         if origin.lower() not in own:
             raise Denied(
                 f"This request comes from another site ({origin[:100]}). If that is this site's own address, its owner "

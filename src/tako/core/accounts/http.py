@@ -5,13 +5,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from tako.core import ids
 from tako.core.accounts import accounts as rules
 from tako.core.accounts import store
 from tako.core.accounts.accounts import Accounts
 from tako.core.accounts.authenticate import Authenticator
 from tako.core.accounts.principal import Principal, authorize
 from tako.core.accounts.store import ApiKey, User
-from tako.core import ids
 from tako.core.errors import Denied, Invalid
 
 Email = Annotated[str, Field(max_length=254)]

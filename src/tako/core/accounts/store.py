@@ -101,6 +101,12 @@ async def user(connection: AsyncConnection, user_id: str, *, lock: bool = False)
     return User(**row._mapping)
 
 
+async def hold_enabled(connection: AsyncConnection, user_id: str) -> None:
+    """Nobody can disable the account until the transaction ends. Raises `Denied` when it is disabled already."""
+    if (await user(connection, user_id, lock=True)).disabled_at is not None:
+        raise Denied("This account is disabled.", code="account_disabled")
+
+
 async def list_users(connection: AsyncConnection, *, limit: int, after: str | None) -> list[User]:
     """In the order of their sign-up."""
     query = _users().order_by(users.c.id).limit(limit)
