@@ -13,7 +13,6 @@ from tests.support.postgres import Postgres, running
 from tests.support.process import Server
 from tests.support.upstream import Upstream
 
-
 # The first example pays for tables that are built once; on a busy machine that looks slow.
 settings.register_profile("tako", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tako")

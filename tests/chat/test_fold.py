@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from tako.chat import fold
 from tako.chat.dialects.responses import Responses
 from tako.chat.entries import (
+    AnyEntry,
     Appended,
     Created,
     Ended,
-    Entry,
     PartClosed,
     PartOpened,
     Started,
@@ -24,9 +24,9 @@ texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8).map(clean)
 
 
 @st.composite
-def logs(draw: st.DrawFn) -> list[Entry]:
+def logs(draw: st.DrawFn) -> list[AnyEntry]:
     """Logs as a generation could write them, interleaved parts and missing ends included."""
-    entries: list[Entry] = [
+    entries: list[AnyEntry] = [
         Created("resp_1", 1_700_000_000_000_000, draw(st.booleans()), b'{"id":"resp_1"}'),
         Started(),
     ]
@@ -48,7 +48,7 @@ def logs(draw: st.DrawFn) -> list[Entry]:
 
 
 @given(logs())
-def test_the_fold_gives_back_every_entry(entries: list[Entry]) -> None:
+def test_the_fold_gives_back_every_entry(entries: list[AnyEntry]) -> None:
     """The fold must give back every entry, byte for byte."""
     written = [encode(entry) for entry in entries]
     stored = fold.load(fold.dump(fold.fold(written)))
@@ -56,7 +56,7 @@ def test_the_fold_gives_back_every_entry(entries: list[Entry]) -> None:
 
 
 @given(logs())
-def test_events_from_the_fold_are_those_that_were_streamed_from_every_cursor(entries: list[Entry]) -> None:
+def test_events_from_the_fold_are_those_that_were_streamed_from_every_cursor(entries: list[AnyEntry]) -> None:
     """Whoever comes later must get the same bytes as whoever watched."""
     live = Responses()
     frames = [live.feed(entry) for entry in entries]

