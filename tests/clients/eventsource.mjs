@@ -44,7 +44,10 @@ source.addEventListener("response.output_text.delta", (event) => {
     cut();
   }
 });
+// Its timer for the next try does not keep the process alive.
+const awake = setInterval(() => {}, 1000);
 await new Promise((resolve) => {
   source.onerror = () => source.readyState === EventSource.CLOSED && resolve();
 });
+clearInterval(awake);
 console.log(JSON.stringify({ text, twice, cuts, stopped: source.readyState === EventSource.CLOSED }));
