@@ -11,6 +11,7 @@ import pytest
 
 from tako import __version__
 
+pytestmark = pytest.mark.slow
 PASSWORD = "correct horse\n"
 
 
@@ -166,7 +167,7 @@ def test_a_site_on_postgresql_is_told_how_to_back_up(shell: Shell) -> None:
     assert "s3cret" not in run.stderr
 
 
-def test_accounts_on_postgresql(shell: Shell, database_url: str) -> None:
+def test_accounts_on_every_database(shell: Shell, database_url: str) -> None:
     shell.succeeds("user", "create", "ann@example.org", "--database-url", database_url, stdin=PASSWORD)
     assert shell.succeeds("token", "create", "ann@example.org", TAKO_DATABASE_URL=database_url).startswith("sk-tako-")
 

@@ -42,7 +42,8 @@ def main() -> None:
     try:
         app()
     except TakoError as error:
-        sys.stderr.write(f"tako: {error.message}\n")
+        # A driver's own words, quoted in a message, may be several lines.
+        sys.stderr.write(f"tako: {' '.join(error.message.split())}\n")
         sys.exit(2 if isinstance(error, Misconfigured) else 1)
 
 

@@ -368,7 +368,7 @@ async def test_a_killed_server_loses_nothing_that_was_shown(
             assert stored.startswith(b"".join(event.raw + b"\n\n" for event in reader))
             after = reader[-1].id
             rest = events(await wire(site, response_id, after))
-            final = rest[-1].data["response"]
+            final = (reader + rest)[-1].data["response"]
             assert final["status"] in ("incomplete", "completed")
             assert text_of(reader + rest) == final["output"][0]["content"][0]["text"]
             assert "".join(text).startswith(text_of(reader + rest))

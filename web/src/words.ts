@@ -23,6 +23,11 @@ const english = {
   model: "Model",
   conversations: "Conversations",
   untitled: "Untitled",
+  earlier: "Show earlier messages",
+  invited: "You have been invited.",
+  unreachable: "The server cannot be reached. Try again in a moment.",
+  broken: (status: number) => `The server answered with an error (${status}). Try again in a moment.`,
+  passwordHint: "At least 8 characters",
 };
 
 const chinese: typeof english = {
@@ -48,6 +53,11 @@ const chinese: typeof english = {
   model: "模型",
   conversations: "对话",
   untitled: "未命名",
+  earlier: "显示更早的消息",
+  invited: "你收到了邀请。",
+  unreachable: "无法连接服务器，请稍后再试。",
+  broken: (status: number) => `服务器出错了（${status}），请稍后再试。`,
+  passwordHint: "至少 8 个字符",
 };
 
 export const language = navigator.language.startsWith("zh") ? "zh" : "en";

@@ -64,7 +64,9 @@ class Database:
                 self.url, (*self.pragmas, "query_only=ON"), pool_size=readers, begin="BEGIN"
             )
         else:
-            self._write_engine = create_async_engine(self.url, pool_size=10, max_overflow=10, pool_pre_ping=True)
+            self._write_engine = create_async_engine(
+                self.url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True
+            )
             self._read_engine = self._write_engine
 
     async def __aenter__(self) -> "Database":
@@ -132,7 +134,7 @@ def parse_url(url: str) -> URL:
 
 
 def _sqlite_engine(url: URL, pragmas: Sequence[str], *, pool_size: int, begin: str) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=60)
+    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=60, hide_parameters=True)
 
     @event.listens_for(engine.sync_engine, "connect")
     def connected(dbapi_connection: Any, record: object) -> None:

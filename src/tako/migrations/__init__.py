@@ -19,7 +19,8 @@ async def upgrade(database_url: str) -> None:
                 current = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
         except DBAPIError as error:
             if error.connection_invalidated or "connect" in str(error.orig).lower():
-                raise Misconfigured(f"The database does not answer: {error.orig}. Check database_url.") from error
+                said = " ".join(str(error.orig).split())
+                raise Misconfigured(f"The database does not answer: {said} Check database_url.") from error
             current = None  # an empty database has no such table
         if current == HEAD:
             return

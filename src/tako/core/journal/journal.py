@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tako.core.db import Database
-from tako.core.errors import TakoError
+from tako.core.errors import TakoError, Unavailable
 from tako.core.journal import store
 from tako.core.journal.log import Log
 
@@ -55,12 +55,11 @@ class Journal:
         self._room.set()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._healthy = asyncio.Event()
-        self._healthy.set()
         self._writer: asyncio.Task[None] | None = None
         self.process_id = ""
         self.commits = 0
-        self.problem: str | None = None
+        self._cannot_append: str | None = None
+        self._cannot_end: dict[str, str] = {}
 
     async def __aenter__(self) -> "Journal":
         async with self._db.write() as connection:
@@ -72,7 +71,7 @@ class Journal:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.problem is None:
+        if self._cannot_append is None:
             await self.flush()
         if self._writer is not None:
             self._writer.cancel()
@@ -95,8 +94,9 @@ class Journal:
         return self._running.get(log_id)
 
     @property
-    def running(self) -> int:
-        return len(self._running)
+    def problem(self) -> str | None:
+        """Why the database takes no entries or no end now; None while all is well."""
+        return self._cannot_append or next(iter(self._cannot_end.values()), None)
 
     async def room(self) -> None:
         """Wait while too much is handed over and not committed; writers call this between reads of their source."""
@@ -105,10 +105,6 @@ class Journal:
     async def flush(self) -> None:
         """Until everything that was handed over is committed."""
         await self._idle.wait()
-
-    async def healthy(self) -> None:
-        """Until the database takes entries again."""
-        await self._healthy.wait()
 
     async def end(self, log: Log, tail: list[bytes], transaction: Callable[[AsyncConnection], Awaitable[None]]) -> None:
         """End `log` with `tail` in one transaction together with what `transaction` does. Then readers see it.
@@ -120,11 +116,16 @@ class Journal:
         if log.fenced:
             raise Fenced(log.id)
         await self._settled(log)
-        async with self._db.write() as connection:
-            if not await store.finish(connection, log.id, log.epoch, self.process_id):
-                raise Fenced(log.id)
-            await self._store.discard(connection, log.id)
-            await transaction(connection)
+        self._cannot_end.pop(log.id, None)
+        try:
+            async with self._db.write() as connection:
+                if not await store.finish(connection, log.id, log.epoch, self.process_id):
+                    raise Fenced(log.id)
+                await self._store.discard(connection, log.id)
+                await transaction(connection)
+        except Unavailable as error:
+            self._cannot_end[log.id] = error.message
+            raise
         await self._store.discarded(log.id)
         self._running.pop(log.id, None)
         log.finish(tail)
@@ -202,17 +203,15 @@ class Journal:
             try:
                 lost = await self._store.append(rows)
             except Exception as error:
-                if self.problem is None:
+                if self._cannot_append is None:
                     _log.error(
                         "journal_cannot_write", error=str(error), next_step="free disk space or mend the database"
                     )
-                self.problem = error.message if isinstance(error, TakoError) else str(error)
-                self._healthy.clear()
+                self._cannot_append = error.message if isinstance(error, TakoError) else str(error)
                 self._room.clear()
                 await asyncio.sleep(RETRY)
             else:
-                if self.problem is not None:
+                if self._cannot_append is not None:
                     _log.warning("journal_writes_again")
-                    self.problem = None
-                    self._healthy.set()
+                    self._cannot_append = None
                 return lost
