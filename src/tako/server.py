@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import FrameType
@@ -53,6 +53,8 @@ _log = structlog.get_logger("tako.server")
 
 # Revocations are looked for this much further back than the last look, for clocks and transactions that lag.
 _REVOCATION_OVERLAP = 60_000_000
+_KEEP_ENDED_CREDENTIALS = 30 * 86_400_000_000
+_PURGE_EVERY = 3600.0
 
 
 def serve(loaded: Loaded) -> int:
@@ -177,13 +179,20 @@ async def _site(settings: Settings) -> AsyncIterator[Site]:
         endpoint = ResponsesEndpoint(
             chat, authenticator, wheel, follow.Tails(), settings.foreground_grace, settings.max_body_bytes
         )
-        heartbeat = asyncio.create_task(_heartbeat(settings, db, journal, wheel), name="heartbeat")
-        try:
+        async with _running(_heartbeat(settings, db, journal, wheel), _purge(db, chat)):
             yield Site(db, chat, wheel, _api(settings, accounts, chat, authenticator), endpoint)
-        finally:
-            heartbeat.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await heartbeat
+
+
+@asynccontextmanager
+async def _running(*chores: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Tasks that go on until the block is left."""
+    tasks = [asyncio.create_task(chore) for chore in chores]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _api(settings: Settings, accounts: Accounts, chat: Chat, authenticator: Authenticator) -> FastAPI:
@@ -269,6 +278,18 @@ async def _heartbeat(settings: Settings, db: Database, journal: Journal, wheel: 
                     wheel.revoke(set(await accounts_store.revoked_since(connection, since)))
         except TakoError as error:
             _log.warning("heartbeat_failed", reason=error.message)
+
+
+async def _purge(db: Database, chat: Chat) -> None:
+    """Throw away what has ended long enough ago."""
+    while True:
+        try:
+            await chat_app.purge(chat)
+            async with db.write() as connection:
+                await accounts_store.purge(connection, now() - _KEEP_ENDED_CREDENTIALS)
+        except TakoError as error:
+            _log.warning("purge_failed", reason=error.message)
+        await asyncio.sleep(_PURGE_EVERY)
 
 
 async def _announce(settings: Settings, listener: socket.socket, db: Database) -> None:

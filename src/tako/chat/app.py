@@ -1,7 +1,6 @@
-"""The chat as an app of the site: its parts in the order in which they open, and its chores."""
+"""The chat as an app of the site: its parts in the order in which they open, and what it throws away."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ _log = structlog.get_logger("tako.chat")
 
 # Deleted conversations stay this long, so that a deletion can be undone by hand, in microseconds.
 UNDO = 7 * 86_400_000_000
-PURGE_EVERY = 3600.0
 PURGE_BATCH = 500
 
 
@@ -47,13 +45,7 @@ async def opened(
             chat = Chat(db, journal, catalog, generations, settings.limits)
             for left in await journal.take_over():
                 await responses.recover(chat, left)
-            chores = asyncio.create_task(_purge(chat), name="chat-purge")
-            try:
-                yield chat
-            finally:
-                chores.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await chores
+            yield chat
     finally:
         await catalog.close()
 
@@ -80,12 +72,3 @@ async def purge(chat: Chat) -> int:
         total += gone
         if gone < PURGE_BATCH:
             return total
-
-
-async def _purge(chat: Chat) -> None:
-    while True:
-        try:
-            await purge(chat)
-        except Exception:
-            _log.exception("purge_failed")
-        await asyncio.sleep(PURGE_EVERY)
