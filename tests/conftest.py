@@ -20,6 +20,7 @@ settings.load_profile("tako")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fault-rounds", type=int, default=4, help="How often the fault tests kill the server.")
+    parser.addoption("--pictures", type=Path, default=None, help="Keep pictures of the page in this folder.")
 
 
 @pytest.fixture(scope="session")
