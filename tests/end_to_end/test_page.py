@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright, expect
@@ -12,7 +13,7 @@ from tests.support.upstream import Finish, Gate, Say, Think, Upstream, words
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 EMAIL, PASSWORD = "me@example.org", "correct horse"
-LOOKS = {
+LOOKS: dict[str, dict[str, Any]] = {
     "en-light-wide": {"locale": "en-US", "color_scheme": "light", "viewport": {"width": 1280, "height": 800}},
     "zh-dark-wide": {"locale": "zh-CN", "color_scheme": "dark", "viewport": {"width": 1280, "height": 800}},
     "zh-light-narrow": {"locale": "zh-CN", "color_scheme": "light", "viewport": {"width": 360, "height": 740}},
@@ -136,7 +137,7 @@ async def test_an_error_is_said_in_words_and_the_question_is_kept(page: tuple[Pa
 async def test_pictures_of_the_page(
     page: tuple[Page, Site], browser: Browser, upstream: Upstream, pytestconfig: pytest.Config
 ) -> None:
-    """In both languages, light and dark, nothing is wider than the window; `--pictures DIR` keeps what it looks like."""
+    """In both languages, light and dark, nothing is wider than the window; `--pictures DIR` keeps it."""
     folder = pytestconfig.getoption("--pictures")
     _, site = page
     for number, (name, look) in enumerate(LOOKS.items()):

@@ -111,6 +111,7 @@ export function useConversation(
       if (!here.current) {
         here.current = (await createConversation(titleOf(input))).id;
         opened(here.current);
+        changed();
       }
       show({ ...past, messages: [...past.messages, ...latest(asked, answer)] }, input, null);
       await watch(newAnswer(), { model, input, conversation: here.current }, signal, () => (begun = true));
