@@ -17,7 +17,7 @@ WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/nul
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_NO_PROGRESS := 1
 # The page is built below, when its sources change; hatch_build.py need not fetch Node for it.
-export TAKO_PAGE := later
+export PAGE_BUILT_BY := make
 CHECKS := format lint types contracts web-check $(WEB)
 
 .PHONY: help run web test check format lint types contracts web-check chromium test-faults bench clean

@@ -18,8 +18,8 @@ class Page(BuildHookInterface[Any]):
     """The page, built if it is not there yet."""
 
     def dependencies(self) -> list[str]:
-        """Node as a wheel, when it will be used. The Makefile sets TAKO_PAGE=later to save that download."""
-        return [] if self._built.exists() or os.environ.get("TAKO_PAGE") == "later" else [NODE]
+        """Node as a wheel, when it will be used. The Makefile builds the page itself, and says so."""
+        return [] if self._built.exists() or os.environ.get("PAGE_BUILT_BY") == "make" else [NODE]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version == "editable" or self._built.exists():

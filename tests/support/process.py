@@ -22,7 +22,8 @@ class Server:
     def __init__(self, folder: Path, config: str, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.data = folder / "data"
-        self.environment = {**os.environ, "TAKO_CONFIG": str(folder / "tako.toml"), **(environment or {})}
+        around = {name: value for name, value in os.environ.items() if not name.startswith("TAKO_")}
+        self.environment = {**around, "TAKO_CONFIG": str(folder / "tako.toml"), **(environment or {})}
         (folder / "tako.toml").write_text(config, encoding="utf-8")
         self.port = 0
         self.url = ""
