@@ -1,6 +1,7 @@
-"""A model that costs next to nothing: a paced OpenAI-compatible stream of rendered chunks, each with the time it was sent.
+"""A model that costs next to nothing: a paced OpenAI-compatible stream of chunks, each with the time it was sent.
 
-The model's name holds the settings: `paced:chunks=500,rate=50` sends 500 chunks, 50 a second; `rate=0` sends them at once.
+The model's name holds the settings: `paced:chunks=500,rate=50` sends 500 chunks, 50 a second; `rate=0` sends them
+at once.
 Every delta starts with `~` + the monotonic clock in nanoseconds (16 digits; one clock for the whole machine) + `~`.
 """
 
