@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import sys
@@ -65,6 +66,7 @@ def serve(loaded: Loaded) -> int:
 
 async def _serve(settings: Settings, listener: socket.socket) -> int:
     async with only_one(settings.database, settings.data), _opened(settings) as site:
+        _spare_the_collector()
         config = uvicorn.Config(
             site,
             http=Connection,
@@ -81,6 +83,14 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
         await _announce(settings, listener, site.db)
         await server.serve(sockets=[listener])
     return 0
+
+
+def _spare_the_collector() -> None:
+    """What is there now stays: the collector need not look at it again, nor come after every 700 new objects (together
+    that is a sixteenth of the CPU of a busy server)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 class Site:
