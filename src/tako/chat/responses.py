@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -94,7 +95,12 @@ async def create(chat: Chat, principal: Principal, ask: Ask) -> Response:
         raise Unavailable("This server is stopping; ask again in a moment.", code="server_shutdown")
     model, provider = chat.catalog.find(ask.model)
     _check_room(chat)
-    ask = replace(ask, input=tuple(InputItem(item.role, clean(item.text)) for item in ask.input))
+    ask = replace(
+        ask,
+        input=cleaned(ask.input),
+        instructions=clean(ask.instructions) if ask.instructions is not None else None,
+        metadata=cleaned_metadata(ask.metadata),
+    )
     counts, counted = await _count(provider, model, ask)
     async with chat.db.write() as connection:
         if earlier := await _earlier(connection, principal, ask):
@@ -112,7 +118,7 @@ async def find(chat: Chat, principal: Principal, response_id: str) -> Response:
     """Raises `NotFound`, also for what belongs to somebody else."""
     async with chat.db.read() as connection:
         row = await store.response(connection, response_id)
-    authorize(principal, "chat:read", owner_id=row.principal_id)
+    authorize(principal, "chat:read", owner_id=row.principal_id, missing=store.no_response())
     return row
 
 
@@ -351,7 +357,7 @@ async def _leaf(connection: AsyncConnection, principal: Principal, conversation_
     if conversation_id is None:
         return None
     conversation = await store.conversation(connection, conversation_id, lock=True)
-    authorize(principal, "chat", owner_id=conversation.principal_id)
+    authorize(principal, "chat", owner_id=conversation.principal_id, missing=store.no_conversation())
     if conversation.leaf_id is not None:
         (leaf,) = await store.branch(connection, conversation.leaf_id, page=1)
         if leaf.status in ("queued", "in_progress"):
@@ -413,6 +419,15 @@ async def _insert(
         row = replace(row, input_hash=digest, expires_at=expires_at)
     await store.add_response(connection, row, provider.name)
     return row
+
+
+def cleaned(items: Iterable[InputItem]) -> tuple[InputItem, ...]:
+    """Texts that both databases can store, and that are the same in both."""
+    return tuple(InputItem(item.role, clean(item.text)) for item in items)
+
+
+def cleaned_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {clean(key): clean(value) for key, value in metadata.items()}
 
 
 def message_item(item: InputItem) -> Item:

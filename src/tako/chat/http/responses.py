@@ -255,7 +255,7 @@ def list_object(data: list[dict[str, Any]], *, more: bool) -> dict[str, Any]:
 
 def _limit(query: dict[str, list[str]]) -> int:
     text = query.get("limit", ["20"])[-1]
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 100:
+    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= 100):
         raise Invalid("limit must be a whole number from 1 to 100.", code="invalid_value", param="limit")
     return int(text)
 
