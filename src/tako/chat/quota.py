@@ -19,14 +19,13 @@ async def reserve(connection: AsyncConnection, principal_id: str, at: int, token
     """Set `tokens` of the day of `at` (microseconds) aside. Raises `QuotaExceeded` when `limit` would be passed."""
     insert = sqlite_insert if connection.dialect.name == "sqlite" else postgres_insert
     row = insert(quotas).values(principal_id=principal_id, day=at // DAY, used=0, reserved=tokens)
-    done = await connection.execute(
-        row.on_conflict_do_update(
-            index_elements=["principal_id", "day"],
-            set_={"reserved": quotas.c.reserved + tokens},
-            where=quotas.c.used + quotas.c.reserved + tokens <= limit,
-        )
+    reserved = row.on_conflict_do_update(
+        index_elements=["principal_id", "day"],
+        set_={"reserved": quotas.c.reserved + tokens},
+        where=quotas.c.used + quotas.c.reserved + tokens <= limit,
     )
-    if done.rowcount != 1 or tokens > limit:
+    # RETURNING, because the row count of an INSERT is kept on SQLite only.
+    if tokens > limit or (await connection.execute(reserved.returning(quotas.c.day))).first() is None:
         used = await today(connection, principal_id, at)
         raise QuotaExceeded(
             f"Today's limit of {limit} tokens does not suffice: {used} are used or set aside by running answers, "
