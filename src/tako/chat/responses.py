@@ -102,15 +102,23 @@ async def create(chat: Chat, principal: Principal, ask: Ask) -> Response:
         metadata=cleaned_metadata(ask.metadata),
     )
     counts, counted = await _count(provider, model, ask)
-    async with chat.db.write() as connection:
-        if earlier := await _earlier(connection, principal, ask):
-            return earlier
-        row, turns, budget_left = await _prepare(connection, principal, ask, model, counts, counted)
-        row = await _insert(connection, chat, principal, ask, row, counts, provider)
-        epoch = await chat.journal.create(connection, row.id)
-    log = chat.journal.open(row.id, epoch, [row.created])
-    prompt = _prompt(row, model, turns, budget_left)
-    chat.generations.start(row, provider, log, prompt)
+    generation: Generation | None = None
+    try:
+        async with chat.db.write() as connection:
+            if earlier := await _earlier(connection, principal, ask):
+                return earlier
+            row, turns, budget_left = await _prepare(connection, principal, ask, model, counts, counted)
+            row = await _insert(connection, chat, principal, ask, row, counts, provider)
+            epoch = await chat.journal.create(connection, row.id)
+            _check_room(chat)
+            # Before the commit: from then on others may see the row, and must be able to read and to stop it.
+            log = chat.journal.open(row.id, epoch, [row.created])
+            generation = chat.generations.add(row, provider, log, _prompt(row, model, turns, budget_left))
+    except BaseException:
+        if generation is not None:
+            chat.generations.forget(generation)
+        raise
+    generation.begin()
     return row
 
 
@@ -137,7 +145,9 @@ async def cancel(chat: Chat, principal: Principal, response_id: str) -> Response
         await stop(generation)
     elif not row.background:
         raise Invalid("Only background responses can be cancelled.", code="not_background")
-    return await find(chat, principal, response_id)
+    async with chat.db.read() as connection:
+        # One that was not to be stored may have expired with its end.
+        return await store.response(connection, response_id, hidden=True)
 
 
 async def stop(generation: Generation) -> None:

@@ -303,7 +303,13 @@ def no_response() -> NotFound:
 
 
 async def same_request(connection: AsyncConnection, principal_id: str, key: str) -> Response | None:
-    """The response that an earlier request with this idempotency key made, as long as it exists."""
+    """The response that an earlier request with this idempotency key made, as long as it exists.
+
+    Until the transaction ends nobody else uses that key: SQLite has one writer anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        name = func.hashtextextended(f"{principal_id} {key}", 0)
+        await connection.execute(select(func.pg_advisory_xact_lock(name)))
     row = (
         await connection.execute(
             select(*_RESPONSE).where(
@@ -313,6 +319,9 @@ async def same_request(connection: AsyncConnection, principal_id: str, key: str)
             )
         )
     ).first()
+    if row is not None and row.expires_at is not None and row.expires_at <= now():
+        await delete_response(connection, row.id)
+        return None
     return _response(row) if row else None
 
 
