@@ -127,6 +127,11 @@ class Site:
             if started:
                 raise
             await send_error(scope, send_with_id, error)
+        except Exception as error:
+            if started:
+                raise
+            _log.error("request_failed", path=scope["path"], request_id=identifier, exc_info=error)
+            await send_error(scope, send_with_id, _bug())
 
 
 class _Server(uvicorn.Server):
@@ -262,11 +267,13 @@ def _api(settings: Settings, accounts: Accounts, chat: Chat, authenticator: Auth
         _log.error(
             "request_failed", path=request.url.path, request_id=request.scope.get("tako.request_id"), exc_info=error
         )
-        return _error_response(
-            request, TakoError("An error inside this server; its log says more.", code="server_error")
-        )
+        return _error_response(request, _bug())
 
     return api
+
+
+def _bug() -> TakoError:
+    return TakoError("An error inside this server; its log says more.", code="server_error")
 
 
 def _error_response(request: Request, error: TakoError) -> JSONResponse:

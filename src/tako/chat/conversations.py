@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from tako.chat import responses, store
+from tako.chat.entries import clean
 from tako.chat.responses import Chat, InputItem, message_item
 from tako.chat.store import Conversation, Item
 from tako.chat.tokens import estimate
@@ -19,9 +20,9 @@ async def create(
     """A new conversation, with `items` as its first messages."""
     authorize(principal, "chat")
     async with chat.db.write() as connection:
-        row = await store.add_conversation(connection, principal.id, metadata)
+        row = await store.add_conversation(connection, principal.id, responses.cleaned_metadata(metadata))
         leaf_id = None
-        for item in items:
+        for item in responses.cleaned(items):
             leaf_id = await store.add_message(
                 connection, row.id, leaf_id, item.role, status="completed", token_count=estimate(item.text)
             )
@@ -35,7 +36,7 @@ async def find(chat: Chat, principal: Principal, conversation_id: str) -> Conver
     """Raises `NotFound`, also for what belongs to somebody else."""
     async with chat.db.read() as connection:
         row = await store.conversation(connection, conversation_id)
-        authorize(principal, "chat:read", owner_id=row.principal_id)
+        authorize(principal, "chat:read", owner_id=row.principal_id, missing=store.no_conversation())
         running = await store.running_in(connection, row.id)
     return replace(row, running=running[-1] if running else None)
 
@@ -45,10 +46,11 @@ async def list_of(
 ) -> list[Conversation]:
     """Newest first, after the conversation with the id `after`."""
     authorize(principal, "chat:read")
+    search = clean(search) if search else None
     async with chat.db.read() as connection:
         if after is not None:
             last = await store.conversation(connection, after)
-            authorize(principal, "chat:read", owner_id=last.principal_id)
+            authorize(principal, "chat:read", owner_id=last.principal_id, missing=store.no_conversation())
         return await store.list_conversations(connection, principal.id, limit=limit, after=after, search=search)
 
 
@@ -56,6 +58,10 @@ async def update(chat: Chat, principal: Principal, conversation_id: str, changes
     """Set `metadata` or `title`."""
     authorize(principal, "chat")
     row = await find(chat, principal, conversation_id)
+    if "metadata" in changes:
+        changes = {**changes, "metadata": responses.cleaned_metadata(changes["metadata"])}
+    if "title" in changes:
+        changes = {**changes, "title": clean(changes["title"])}
     if changes:
         async with chat.db.write() as connection:
             await store.update_conversation(connection, row.id, **changes)
@@ -81,11 +87,11 @@ async def add_items(chat: Chat, principal: Principal, conversation_id: str, item
     added: list[Item] = []
     async with chat.db.write() as connection:
         row = await store.conversation(connection, conversation_id, lock=True)
-        authorize(principal, "chat", owner_id=row.principal_id)
+        authorize(principal, "chat", owner_id=row.principal_id, missing=store.no_conversation())
         if await store.running_in(connection, row.id):
             raise Conflict("An answer is being made in this conversation.", code="conversation_busy")
         leaf_id = row.leaf_id
-        for item in items:
+        for item in responses.cleaned(items):
             leaf_id = await store.add_message(
                 connection, row.id, leaf_id, item.role, status="completed", token_count=estimate(item.text)
             )

@@ -13,11 +13,13 @@ DAY = 86_400_000_000
 _DAY_OF_PRINCIPAL = ["principal_id", "day"]
 # Built once: every answer runs them.
 _RESERVE = {
-    dialect: insert(quotas).on_conflict_do_update(
+    dialect: insert(quotas)
+    .on_conflict_do_update(
         index_elements=_DAY_OF_PRINCIPAL,
         set_={"reserved": quotas.c.reserved + bindparam("asked", type_=Micros)},
         where=quotas.c.used + quotas.c.reserved + bindparam("asked", type_=Micros) <= bindparam("most", type_=Micros),
     )
+    .returning(quotas.c.day)  # the row count of an INSERT is kept on SQLite only
     for dialect, insert in UPSERTS.items()
 }
 _SETTLE = {
@@ -39,8 +41,8 @@ class QuotaExceeded(TooMany):
 async def reserve(connection: AsyncConnection, principal_id: str, at: int, tokens: int, limit: int) -> None:
     """Set `tokens` of the day of `at` (microseconds) aside. Raises `QuotaExceeded` when `limit` would be passed."""
     row = {"principal_id": principal_id, "day": at // DAY, "used": 0, "reserved": tokens}
-    done = await connection.execute(_RESERVE[connection.dialect.name], {**row, "asked": tokens, "most": limit})
-    if done.rowcount != 1 or tokens > limit:
+    values = {**row, "asked": tokens, "most": limit}
+    if tokens > limit or (await connection.execute(_RESERVE[connection.dialect.name], values)).first() is None:
         used = await today(connection, principal_id, at)
         raise QuotaExceeded(
             f"Today's limit of {limit} tokens does not suffice: {used} are used or set aside by running answers, "

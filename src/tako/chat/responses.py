@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -94,17 +95,30 @@ async def create(chat: Chat, principal: Principal, ask: Ask) -> Response:
         raise Unavailable("This server is stopping; ask again in a moment.", code="server_shutdown")
     model, provider = chat.catalog.find(ask.model)
     _check_room(chat)
-    ask = replace(ask, input=tuple(InputItem(item.role, clean(item.text)) for item in ask.input))
+    ask = replace(
+        ask,
+        input=cleaned(ask.input),
+        instructions=clean(ask.instructions) if ask.instructions is not None else None,
+        metadata=cleaned_metadata(ask.metadata),
+    )
     counts, counted = await _count(provider, model, ask)
-    async with chat.db.write() as connection:
-        if earlier := await _earlier(connection, principal, ask):
-            return earlier
-        row, turns, budget_left = await _prepare(connection, principal, ask, model, counts, counted)
-        row = await _insert(connection, chat, principal, ask, row, counts, provider)
-        epoch = await chat.journal.create(connection, row.id)
-    log = chat.journal.open(row.id, epoch, [row.created])
-    prompt = _prompt(row, model, turns, budget_left)
-    chat.generations.start(row, provider, log, prompt)
+    generation: Generation | None = None
+    try:
+        async with chat.db.write() as connection:
+            if earlier := await _earlier(connection, principal, ask):
+                return earlier
+            row, turns, budget_left = await _prepare(connection, principal, ask, model, counts, counted)
+            row = await _insert(connection, chat, principal, ask, row, counts, provider)
+            epoch = await chat.journal.create(connection, row.id)
+            _check_room(chat)
+            # Before the commit: from then on others may see the row, and must be able to read and to stop it.
+            log = chat.journal.open(row.id, epoch, [row.created])
+            generation = chat.generations.add(row, provider, log, _prompt(row, model, turns, budget_left))
+    except BaseException:
+        if generation is not None:
+            chat.generations.forget(generation)
+        raise
+    generation.begin()
     return row
 
 
@@ -112,7 +126,7 @@ async def find(chat: Chat, principal: Principal, response_id: str) -> Response:
     """Raises `NotFound`, also for what belongs to somebody else."""
     async with chat.db.read() as connection:
         row = await store.response(connection, response_id)
-    authorize(principal, "chat:read", owner_id=row.principal_id)
+    authorize(principal, "chat:read", owner_id=row.principal_id, missing=store.no_response())
     return row
 
 
@@ -131,7 +145,9 @@ async def cancel(chat: Chat, principal: Principal, response_id: str) -> Response
         await stop(generation)
     elif not row.background:
         raise Invalid("Only background responses can be cancelled.", code="not_background")
-    return await find(chat, principal, response_id)
+    async with chat.db.read() as connection:
+        # One that was not to be stored may have expired with its end.
+        return await store.response(connection, response_id, hidden=True)
 
 
 async def stop(generation: Generation) -> None:
@@ -351,7 +367,7 @@ async def _leaf(connection: AsyncConnection, principal: Principal, conversation_
     if conversation_id is None:
         return None
     conversation = await store.conversation(connection, conversation_id, lock=True)
-    authorize(principal, "chat", owner_id=conversation.principal_id)
+    authorize(principal, "chat", owner_id=conversation.principal_id, missing=store.no_conversation())
     if conversation.leaf_id is not None:
         (leaf,) = await store.branch(connection, conversation.leaf_id, page=1)
         if leaf.status in ("queued", "in_progress"):
@@ -413,6 +429,15 @@ async def _insert(
         row = replace(row, input_hash=digest, expires_at=expires_at)
     await store.add_response(connection, row, provider.name)
     return row
+
+
+def cleaned(items: Iterable[InputItem]) -> tuple[InputItem, ...]:
+    """Texts that both databases can store, and that are the same in both."""
+    return tuple(InputItem(item.role, clean(item.text)) for item in items)
+
+
+def cleaned_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {clean(key): clean(value) for key, value in metadata.items()}
 
 
 def message_item(item: InputItem) -> Item:

@@ -110,10 +110,16 @@ async def add_conversation(connection: AsyncConnection, principal_id: str, metad
 async def conversation(connection: AsyncConnection, conversation_id: str, *, lock: bool = False) -> Conversation:
     """Raises `NotFound`. With `lock` no other transaction posts into it until ours ends."""
     query = select(*_CONVERSATION).where(conversations.c.id == conversation_id, conversations.c.deleted_at.is_(None))
-    row = (await connection.execute(query.with_for_update() if lock else query)).first()
+    row = None
+    if ids.is_id(conversation_id, "conv"):  # PostgreSQL takes no NUL, not even to look for it
+        row = (await connection.execute(query.with_for_update() if lock else query)).first()
     if row is None:
-        raise NotFound("There is no such conversation.", code="conversation_not_found")
+        raise no_conversation()
     return Conversation(**row._mapping)
+
+
+def no_conversation() -> NotFound:
+    return NotFound("There is no such conversation.", code="conversation_not_found")
 
 
 async def list_conversations(
@@ -256,13 +262,12 @@ async def branch(connection: AsyncConnection, leaf_id: str, *, page: int) -> lis
 
 async def item(connection: AsyncConnection, conversation_id: str, item_id: str) -> tuple[Item, str]:
     """An item with its message's status. Raises `NotFound`."""
-    row = (
-        await connection.execute(
-            select(items.c.id, items.c.type, items.c.content, items.c.text, messages.c.status)
-            .join(messages, messages.c.id == items.c.message_id)
-            .where(items.c.id == item_id, messages.c.conversation_id == conversation_id, items.c.deleted_at.is_(None))
-        )
-    ).first()
+    query = (
+        select(items.c.id, items.c.type, items.c.content, items.c.text, messages.c.status)
+        .join(messages, messages.c.id == items.c.message_id)
+        .where(items.c.id == item_id, messages.c.conversation_id == conversation_id, items.c.deleted_at.is_(None))
+    )
+    row = (await connection.execute(query)).first() if ids.is_id(item_id) else None
     if row is None:
         raise NotFound("There is no such item in this conversation.", code="item_not_found")
     return Item(row.id, row.type, row.content, row.text), row.status
@@ -293,14 +298,24 @@ async def response(connection: AsyncConnection, response_id: str, *, hidden: boo
         query = query.where(
             responses.c.deleted_at.is_(None), or_(responses.c.expires_at.is_(None), responses.c.expires_at > now())
         )
-    row = (await connection.execute(query)).first()
+    row = (await connection.execute(query)).first() if ids.is_id(response_id, "resp") else None
     if row is None:
-        raise NotFound("There is no such response, or it has expired.", code="response_not_found")
+        raise no_response()
     return _response(row)
 
 
+def no_response() -> NotFound:
+    return NotFound("There is no such response, or it has expired.", code="response_not_found")
+
+
 async def same_request(connection: AsyncConnection, principal_id: str, key: str) -> Response | None:
-    """The response that an earlier request with this idempotency key made, as long as it exists."""
+    """The response that an earlier request with this idempotency key made, as long as it exists.
+
+    Until the transaction ends nobody else uses that key: SQLite has one writer anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        name = func.hashtextextended(f"{principal_id} {key}", 0)
+        await connection.execute(select(func.pg_advisory_xact_lock(name)))
     row = (
         await connection.execute(
             select(*_RESPONSE).where(
@@ -310,6 +325,9 @@ async def same_request(connection: AsyncConnection, principal_id: str, key: str)
             )
         )
     ).first()
+    if row is not None and row.expires_at is not None and row.expires_at <= now():
+        await delete_response(connection, row.id)
+        return None
     return _response(row) if row else None
 
 
