@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,7 +26,9 @@ from tako import __version__, migrations
 from tako.chat import app as chat_app
 from tako.chat import follow
 from tako.chat.http import conversations as conversations_http
-from tako.chat.http.openapi import document_responses
+from tako.chat.http.openapi import document
+from tako.chat.http.page import conversations as page_http
+from tako.chat.http.page.streams import PageStreams
 from tako.chat.http.requests import invalid
 from tako.chat.http.responses import ResponsesEndpoint
 from tako.chat.providers.base import Provider
@@ -41,6 +44,7 @@ from tako.core.accounts.limits import SignInLimit
 from tako.core.connection import Connection
 from tako.core.db import Database, now
 from tako.core.errors import Invalid, Misconfigured, NotFound, TakoError
+from tako.core.feed import Feed
 from tako.core.http import Disconnected, Receive, Scope, Send, openai_error, problem, request_id, send_error
 from tako.core.journal import Journal
 from tako.core.logs import configure
@@ -89,12 +93,21 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
 class Site:
     """The ASGI application: long-lived streams go straight to their endpoint, the rest through FastAPI."""
 
-    def __init__(self, db: Database, chat: Chat, wheel: Wheel, api: FastAPI, responses: ResponsesEndpoint) -> None:
+    def __init__(
+        self,
+        db: Database,
+        chat: Chat,
+        wheel: Wheel,
+        api: FastAPI,
+        responses: ResponsesEndpoint,
+        streams: PageStreams,
+    ) -> None:
         self.db = db
         self.chat = chat
         self.wheel = wheel
-        self._api = api
+        self.api = api
         self._responses = responses
+        self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -112,8 +125,10 @@ class Site:
         try:
             if scope["path"] == "/v1/responses" or scope["path"].startswith("/v1/responses/"):
                 await self._responses(scope, receive, send_with_id)
+            elif self._streams.serves(scope):
+                await self._streams(scope, receive, send_with_id)
             else:
-                await self._api(scope, receive, send_with_id)
+                await self.api(scope, receive, send_with_id)
         except Disconnected:
             return
         except TakoError as error:
@@ -167,20 +182,32 @@ async def _site(settings: Settings) -> AsyncIterator[Site]:
         Limits(settings.max_running, settings.daily_tokens, settings.response_days),
         settings.upstream_retries,
         settings.unstored_grace,
+        settings.title_model or None,
     )
     async with (
         Database(settings.database, max_pages=settings.max_database_pages) as db,
         Journal(db, interval=settings.commit_interval) as journal,
         Wheel(heartbeat=settings.heartbeat, stalled_after=settings.stalled_reader) as wheel,
-        chat_app.opened(db, journal, providers, chat_settings) as chat,
+        chat_app.opened(db, journal, Feed(), providers, chat_settings) as chat,
     ):
         authenticator = Authenticator(db, Proxies(settings.trusted_proxies), settings.public_url)
         accounts = Accounts(db, settings.registration, settings.session_days, SignInLimit())
+        tails = follow.Tails()
         endpoint = ResponsesEndpoint(
-            chat, authenticator, wheel, follow.Tails(), settings.foreground_grace, settings.max_body_bytes
+            chat, authenticator, wheel, tails, settings.foreground_grace, settings.max_body_bytes
         )
+        streams = PageStreams(chat, authenticator, wheel, tails, settings.max_body_bytes)
         async with _running(_heartbeat(settings, db, journal, wheel), _purge(db, chat)):
-            yield Site(db, chat, wheel, _api(settings, accounts, chat, authenticator), endpoint)
+            yield Site(db, chat, wheel, _api(settings, accounts, chat, authenticator), endpoint, streams)
+
+
+async def openapi() -> dict[str, Any]:
+    """The document at /openapi.json, of a site that is opened for it in a folder of its own and serves nobody."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data=Path(folder), local={"enabled": False})
+        await migrations.upgrade(settings.database)
+        async with _site(settings) as site:
+            return site.api.openapi()
 
 
 @asynccontextmanager
@@ -206,7 +233,8 @@ def _api(settings: Settings, accounts: Accounts, chat: Chat, authenticator: Auth
     )
     api.include_router(accounts_http.router(accounts, authenticator, settings.site_name))
     api.include_router(conversations_http.router(chat, authenticator, max_body=settings.max_body_bytes))
-    document_responses(api)
+    api.include_router(page_http.router(chat, authenticator, max_body=settings.max_body_bytes))
+    document(api)
 
     @api.get("/healthz", tags=["operation"], summary="The process lives")
     async def healthz() -> dict[str, str]:

@@ -63,10 +63,13 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 class OpenAIProvider:
     """One configured upstream. `tokenizes` says that it answers llama.cpp's /tokenize beside /v1."""
 
-    def __init__(self, settings: ProviderSettings, *, note: str | None = None, tokenizes: bool = False) -> None:
+    def __init__(
+        self, settings: ProviderSettings, *, note: str | None = None, demo: bool = False, tokenizes: bool = False
+    ) -> None:
         self.name = settings.name
         self._settings = settings
         self._note = note
+        self._demo = demo
         self._tokenizes = tokenizes
         self._by_id = {model.id: model for model in settings.models}
         self._session: aiohttp.ClientSession | None = None
@@ -81,6 +84,7 @@ class OpenAIProvider:
                 min(model.max_output_tokens, model.context_tokens),
                 prefix=model.prefix != "no",
                 note=self._note,
+                demo=self._demo,
             )
             for model in self._settings.models
         ]
