@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import fcntl
-import os
 import signal
 import socket
 import sys
@@ -12,7 +10,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import Any
 
 import structlog
 import uvicorn
@@ -50,6 +48,7 @@ from tako.core.journal import Journal
 from tako.core.logs import configure
 from tako.core.pages import Pages
 from tako.core.proxies import Proxies
+from tako.core.sole import only_one
 from tako.core.sse import Wheel
 from tako.settings import Loaded, Settings
 
@@ -65,13 +64,12 @@ def serve(loaded: Loaded) -> int:
     """Serve until told to stop. Returns the exit code of the process."""
     settings = loaded.settings
     configure(settings.log_level, settings.log_format)
-    with _listening(settings) as listener, _only_one(settings):
+    with _listening(settings) as listener:
         return asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_serve(settings, listener))
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> int:
-    await migrations.upgrade(settings.database)
-    async with _site(settings) as site:
+    async with only_one(settings.database, settings.data), _opened(settings) as site:
         config = uvicorn.Config(
             site,
             http=Connection,
@@ -172,8 +170,9 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _site(settings: Settings) -> AsyncIterator[Site]:
-    """All parts of the site, opened."""
+async def _opened(settings: Settings) -> AsyncIterator[Site]:
+    """The site, with the schema up to date and all its parts open."""
+    await migrations.upgrade(settings.database)
     providers: list[Provider] = [OpenAIProvider(provider_settings(table)) for table in settings.providers]
     local = local_settings(settings.local, settings.data)
     if local.enabled:
@@ -197,7 +196,7 @@ async def _site(settings: Settings) -> AsyncIterator[Site]:
             chat, authenticator, wheel, tails, settings.foreground_grace, settings.max_body_bytes
         )
         streams = PageStreams(chat, authenticator, wheel, tails, settings.max_body_bytes)
-        async with _running(_heartbeat(settings, db, journal, wheel), _purge(db, chat)):
+        async with _running(heartbeat=_heartbeat(settings, db, journal, wheel), purge=_purge(db, chat)):
             yield Site(db, chat, wheel, _api(settings, accounts, chat, authenticator), endpoint, streams)
 
 
@@ -205,21 +204,28 @@ async def openapi() -> dict[str, Any]:
     """The document at /openapi.json, of a site that is opened for it in a folder of its own and serves nobody."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data=Path(folder), local={"enabled": False})
-        await migrations.upgrade(settings.database)
-        async with _site(settings) as site:
+        async with _opened(settings) as site:
             return site.api.openapi()
 
 
 @asynccontextmanager
-async def _running(*chores: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def _running(**chores: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Tasks that go on until the block is left."""
-    tasks = [asyncio.create_task(chore) for chore in chores]
+    tasks = [asyncio.create_task(chore, name=name) for name, chore in chores.items()]
+    for task in tasks:
+        task.add_done_callback(_died)
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _died(chore: "asyncio.Task[None]") -> None:
+    """A bug: no chore ends by itself. What is being answered goes on, and the log says what is missing from now on."""
+    if not chore.cancelled():
+        _log.error("chore_died", chore=chore.get_name(), exc_info=chore.exception(), next_step="restart the server")
 
 
 def _api(settings: Settings, accounts: Accounts, chat: Chat, authenticator: Authenticator) -> FastAPI:
@@ -353,29 +359,3 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         listener.listen(4096)
         listener.setblocking(False)
         yield listener
-
-
-@contextlib.contextmanager
-def _only_one(settings: Settings) -> Iterator[None]:
-    """SQLite has one serving process, held by a lock on a file beside the database."""
-    Path(settings.data).mkdir(parents=True, exist_ok=True)
-    if not settings.database.startswith("sqlite"):
-        yield
-        return
-    with open(Path(settings.data) / "tako.lock", "a+", encoding="utf-8") as file:
-        _lock(file, settings)
-        yield
-
-
-def _lock(file: IO[str], settings: Settings) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.seek(0)
-        raise Misconfigured(
-            f"Another Tako (process {file.read().strip() or 'unknown'}) serves {settings.data}. Stop it first, "
-            "or move to PostgreSQL (database_url), which takes many processes."
-        ) from error
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
