@@ -29,3 +29,8 @@ async def test_every_route_of_the_page_says_what_it_takes_and_gives() -> None:
             for status, response in operation["responses"].items():
                 assert status == "204" or all(kind["schema"] for kind in response["content"].values()), (path, method)
             assert "default" in operation["responses"], (path, method)
+
+
+async def test_no_two_schemas_share_a_name() -> None:
+    """FastAPI would name both after their modules, and so would every generated client."""
+    assert not [name for name in (await server.openapi())["components"]["schemas"] if "__" in name]

@@ -10,6 +10,7 @@ import structlog
 from tako.chat import responses, store, titles
 from tako.chat.catalog import Catalog
 from tako.chat.generation import SHUTDOWN, Generations
+from tako.chat.owner.providers import load
 from tako.chat.providers.base import Provider
 from tako.chat.responses import Chat, Limits
 from tako.core import blobs
@@ -31,7 +32,6 @@ class ChatSettings:
     limits: Limits
     upstream_retries: int
     unstored_grace: float
-    title_model: str | None = None
 
 
 @asynccontextmanager
@@ -41,10 +41,11 @@ async def opened(
     """The chat, ready to be asked, after it has decided about every answer that an earlier process left running."""
     catalog = Catalog(providers)
     try:
+        await load(db, catalog)
         async with Generations(
             db, journal, feed, retries=settings.upstream_retries, unstored_grace=settings.unstored_grace
         ) as generations:
-            chat = Chat(db, journal, feed, catalog, generations, settings.limits, settings.title_model)
+            chat = Chat(db, journal, feed, catalog, generations, settings.limits)
             for left in await journal.take_over():
                 await responses.recover(chat, left)
             async with titles.making(chat):

@@ -29,7 +29,7 @@ async def regenerate(chat: Chat, principal: Principal, message_id: str, request:
     question_id = message.id if message.role == "user" else message.parent_id
     if question_id is None:
         raise Invalid("This message answers no question.", code="no_question")
-    model = request.model or message.model or _default(chat)
+    model = request.model or message.model or _default(chat, principal)
     return await responses.create(
         chat, principal, replace(request, model=model, conversation_id=conversation.id, place=Again(question_id))
     )
@@ -38,7 +38,7 @@ async def regenerate(chat: Chat, principal: Principal, message_id: str, request:
 async def go_on(chat: Chat, principal: Principal, message_id: str, request: Ask) -> Response:
     """A new response, linked to the last one, that fills the same message with what was missing."""
     message, conversation = await find(chat, principal, message_id)
-    model = message.model or _default(chat)
+    model = message.model or _default(chat, principal)
     return await responses.create(
         chat, principal, replace(request, model=model, conversation_id=conversation.id, place=Onward(message.id))
     )
@@ -71,9 +71,9 @@ def _check_text(request: Ask) -> None:
         raise Invalid("The question is empty.", code="empty_input", param="text")
 
 
-def _default(chat: Chat) -> str:
+def _default(chat: Chat, principal: Principal) -> str:
     """The first model of the site, for answers of which nobody knows who gave them."""
-    models = chat.catalog.models()
+    models = chat.catalog.models(principal)
     if not models:
         raise NotFound("No model is configured on this site.", code="model_not_found", param="model")
     return models[0].id

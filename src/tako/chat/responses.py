@@ -25,6 +25,7 @@ from tako.core.db import Database, now
 from tako.core.errors import Conflict, Invalid, NotFound, Unavailable, Unprocessable
 from tako.core.feed import Feed, Hint
 from tako.core.journal import Journal, Left, Log
+from tako.core.site.settings import SiteSettings
 
 _log = structlog.get_logger("tako.responses")
 
@@ -70,13 +71,23 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`max_running` answers at once in this process; tokens per user and day (0: no limit); days that responses
-    outside of conversations are kept; seconds that a title may take."""
+    """`max_running` answers at once in this process; days that responses outside of conversations are kept; seconds
+    that a title may take."""
 
     max_running: int
-    daily_tokens: int
     response_days: int
+    site: SiteSettings
     title_patience: float = 30.0
+
+    @property
+    def daily_tokens(self) -> int:
+        """Per user, as the owner has it now; 0 for no limit."""
+        return self.site.current.daily_tokens
+
+    @property
+    def title_model(self) -> str | None:
+        """As the owner has it now; None for the model that answered."""
+        return self.site.current.title_model or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +115,6 @@ class Chat:
         catalog: Catalog,
         generations: Generations,
         limits: Limits,
-        title_model: str | None = None,
     ) -> None:
         self.db = db
         self.journal = journal
@@ -112,7 +122,6 @@ class Chat:
         self.catalog = catalog
         self.generations = generations
         self.limits = limits
-        self.title_model = title_model
         self.draining = False
 
 
@@ -126,7 +135,7 @@ async def create(chat: Chat, principal: Principal, ask: Ask) -> Response:
     authorize(principal, "chat")
     if chat.draining:
         raise Unavailable("This server is stopping; ask again in a moment.", code="server_shutdown")
-    model, provider = chat.catalog.find(ask.model)
+    model, provider = _chosen(chat, principal, ask)
     _check_room(chat, ask)
     ask = replace(ask, input=tuple(InputItem(item.role, clean(item.text)) for item in ask.input))
     counts, counted = await _count(provider, model, ask)
@@ -284,6 +293,13 @@ async def _turns_again(connection: AsyncConnection, row: Response, spot: Spot) -
 
 def _then(spot: Spot) -> list[Turn]:
     return [Turn("user", spot.then)] if spot.then else []
+
+
+def _chosen(chat: Chat, principal: Principal, ask: Ask) -> tuple[Model, Provider]:
+    """The model that was asked for. The site itself may use any. Raises `ModelNotFound`."""
+    if ask.purpose == "title" and (found := chat.catalog.get(ask.model)) is not None:
+        return found
+    return chat.catalog.find(ask.model, principal)
 
 
 def _check_room(chat: Chat, ask: Ask) -> None:

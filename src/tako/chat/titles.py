@@ -124,6 +124,6 @@ async def _cut(chat: Chat, row: Conversation, question: str) -> None:
 
 def _model(chat: Chat, answered_by: str | None) -> str | None:
     """The model that makes titles: the owner's choice, else the one that answered, but never the demo model."""
-    wanted = chat.title_model or answered_by
+    wanted = chat.limits.title_model or answered_by
     found = chat.catalog.get(wanted) if wanted is not None else None
     return None if found is None or found[0].demo else found[0].id

@@ -115,9 +115,10 @@ def router(chat: Chat, authenticator: Authenticator, *, max_body: int) -> APIRou
         return shapes.Stopped(response_ids=stopped)
 
     @routes.get("/models", operation_id="list_page_models", summary="The models that may be chosen, default first")
-    async def models(request: Request) -> shapes.ModelList:
-        authorize(await who(request), "chat:read")
-        return shapes.ModelList(data=[model_entry(model) for model in chat.catalog.models()])
+    async def models(request: Request) -> shapes.ModelChoices:
+        principal = await who(request)
+        authorize(principal, "chat:read")
+        return shapes.ModelChoices(data=[model_entry(model) for model in chat.catalog.models(principal)])
 
     @routes.get("/quota", operation_id="get_quota", summary="What is left of today's tokens")
     async def left(request: Request) -> shapes.Quota:

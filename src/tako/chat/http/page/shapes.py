@@ -163,7 +163,7 @@ class ModelEntry(Shape):
     context_tokens: int
 
 
-class ModelList(Shape):
+class ModelChoices(Shape):
     """In the owner's order; the first is the default."""
 
     data: list[ModelEntry]
