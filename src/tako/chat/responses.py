@@ -139,6 +139,16 @@ async def create(chat: Chat, principal: Principal, ask: Ask) -> Response:
     _check_room(chat, ask)
     ask = replace(ask, input=tuple(InputItem(item.role, clean(item.text)) for item in ask.input))
     counts, counted = await _count(provider, model, ask)
+    while True:
+        try:
+            return await _begin(chat, principal, ask, model, provider, counts, counted)
+        except store.KeyTaken:
+            continue  # now it is found
+
+
+async def _begin(
+    chat: Chat, principal: Principal, ask: Ask, model: Model, provider: Provider, counts: list[int], counted: bool
+) -> Response:
     async with chat.db.write() as connection:
         if earlier := await _earlier(connection, principal, ask):
             return earlier

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Row, delete, func, insert, literal, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tako.chat.models import attempts, conversations, items, ledger, messages, responses
 from tako.core import ids
 from tako.core.db import now
-from tako.core.errors import NotFound
+from tako.core.errors import Conflict, NotFound
 from tako.core.journal.models import logs
 
 
@@ -98,6 +99,10 @@ class Response:
     created_at: int
     completed_at: int | None
     expires_at: int | None
+
+
+class KeyTaken(Conflict):
+    """The same request came twice at once, and the other one was stored since we looked for it."""
 
 
 _RESPONSE = [responses.c[name] for name in Response.__dataclass_fields__]
@@ -379,9 +384,14 @@ def _response(row: Row[Any]) -> Response:
 
 
 async def add_response(connection: AsyncConnection, row: Response, provider: str) -> None:
-    """A new response together with its first attempt."""
+    """A new response together with its first attempt. Raises `KeyTaken`."""
     values = {name: getattr(row, name) for name in Response.__dataclass_fields__}
-    await connection.execute(insert(responses).values(**values))
+    try:
+        await connection.execute(insert(responses).values(**values))
+    except IntegrityError as error:
+        if "idempotency_key" in str(error.orig):
+            raise KeyTaken("A request with this Idempotency-Key came first.", code="idempotency_key_taken") from None
+        raise
     await add_attempt(connection, row.id, 1, provider)
 
 
