@@ -18,7 +18,7 @@ from tako.chat.store import Response
 from tako.core.accounts import owner
 from tako.core.accounts.principal import Principal
 from tako.core.errors import Denied, Invalid, NotFound
-from tests.chat.owner.conftest import KEY, added, ask, ended, person
+from tests.chat.conftest import KEY, added, ask, ended, person
 from tests.support.upstream import Finish, Gate, Say, Upstream
 
 
