@@ -3,11 +3,9 @@
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tako.core.db import now
+from tako.core.db import UPSERTS, now
 from tako.core.site.models import site_settings
 
 
@@ -18,8 +16,9 @@ async def stored(connection: AsyncConnection) -> dict[str, Any]:
 
 
 async def put(connection: AsyncConnection, key: str, value: object, principal_id: str | None) -> None:
-    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgres_insert
-    row = insert(site_settings).values(key=key, value=value, updated_at=now(), updated_by=principal_id)
+    row = UPSERTS[connection.dialect.name](site_settings).values(
+        key=key, value=value, updated_at=now(), updated_by=principal_id
+    )
     columns = ("value", "updated_at", "updated_by")
     await connection.execute(
         row.on_conflict_do_update(index_elements=["key"], set_={name: row.excluded[name] for name in columns})
