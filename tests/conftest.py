@@ -7,9 +7,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import HealthCheck, settings
 
 from tako import migrations
+from tako.core.accounts import passwords
 from tako.core.db import Database
 from tests.support.postgres import Postgres, running
 from tests.support.process import Server
@@ -23,6 +25,12 @@ settings.load_profile("tako")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fault-rounds", type=int, default=4, help="How often the fault tests kill the server.")
     parser.addoption("--pictures", type=Path, default=None, help="Keep pictures of the page in this folder.")
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real hash takes a tenth of a second of all cores, which only `test_passwords` needs."""
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1))
 
 
 @pytest.fixture(scope="session")

@@ -160,13 +160,13 @@ class Generation:
                 self.task.cancel()
         return self._end
 
-    def within(self, seconds: float) -> None:
-        """End it with what it has if it takes longer."""
-        self._deadline = asyncio.get_running_loop().call_later(seconds, self.end, TOO_LATE)
-
     def tokens(self) -> int:
         """About how many the answer has so far."""
         return estimate(self._output.text())
+
+    def within(self, seconds: float) -> None:
+        """End it with what it has if it takes longer."""
+        self._deadline = asyncio.get_running_loop().call_later(seconds, self.end, TOO_LATE)
 
     def attach(self) -> None:
         """A reader has come: whoever waits for the last one's return need wait no more."""

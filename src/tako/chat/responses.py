@@ -72,7 +72,7 @@ class Ask:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """`max_running` answers at once in this process; days that responses outside of conversations are kept; seconds
-    that a title may take."""
+    that a title may take. What the owner may change meanwhile is in `site`."""
 
     max_running: int
     response_days: int
@@ -123,6 +123,11 @@ class Chat:
         self.generations = generations
         self.limits = limits
         self.draining = False
+
+    @property
+    def title_model(self) -> str | None:
+        """As the owner has it now; None: the one that answered."""
+        return self.limits.site.current.title_model
 
 
 async def create(chat: Chat, principal: Principal, ask: Ask) -> Response:

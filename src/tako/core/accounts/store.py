@@ -52,6 +52,18 @@ class Credential:
     daily_tokens: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """An invitation that somebody may still use; its token is known to nobody but who was shown it."""
+
+    id: str
+    note: str
+    admin: bool
+    created_by: str  # the e-mail address of the admin who made it
+    created_at: int
+    expires_at: int
+
+
 def _credential(table: Table, digest: ColumnElement[str], scopes: ColumnElement[str | None]) -> Select[Any]:
     return (
         select(
@@ -72,18 +84,6 @@ def _credential(table: Table, digest: ColumnElement[str], scopes: ColumnElement[
 # Built once: every request runs one of them.
 _KEY = _credential(api_keys, api_keys.c.key_hash, api_keys.c.scopes)
 _SESSION = _credential(sessions, sessions.c.token_hash, literal(None))
-
-
-@dataclass(frozen=True, slots=True)
-class Invite:
-    """An invitation that somebody may still use; its token is known to nobody but who was shown it."""
-
-    id: str
-    note: str
-    admin: bool
-    created_by: str  # the e-mail address of the admin who made it
-    created_at: int
-    expires_at: int
 
 
 class EmailTaken(Conflict):
