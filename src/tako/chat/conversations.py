@@ -168,4 +168,6 @@ async def delete_item(chat: Chat, principal: Principal, conversation_id: str, it
     async with chat.db.write() as connection:
         await store.item(connection, row.id, item_id)
         await store.delete_item(connection, item_id)
+        row = replace(row, version=await store.update_conversation(connection, row.id))
+    _tell(chat, row, "changed")
     return row
