@@ -219,7 +219,8 @@ class Generation:
             async for pieces in stream:
                 if finished := self._take(pieces):
                     outcome = finished
-                await self._owner.journal.room()
+                if self._owner.journal.full:
+                    await self._owner.journal.room()
         finally:
             await stream.aclose()  # type: ignore[attr-defined]  # every provider is an async generator
         return outcome
