@@ -298,7 +298,7 @@ async def _purge(db: Database, chat: Chat) -> None:
     while True:
         try:
             await chat_app.purge(chat)
-            async with db.write() as connection:
+            async with db.write(patient=True) as connection:
                 await accounts_store.purge(connection, now() - _KEEP_ENDED_CREDENTIALS)
         except TakoError as error:
             _log.warning("purge_failed", reason=error.message)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, literal, or_, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tako.chat.models import attempts, conversations, items, ledger, messages, responses
@@ -77,6 +77,12 @@ class Response:
 
 
 _RESPONSE = [responses.c[name] for name in Response.__dataclass_fields__]
+# Statements of every answer are built once: building one costs ten times as much as running it.
+_ADD_RESPONSE = insert(responses)
+_CHANGE_RESPONSE = update(responses).where(responses.c.id == bindparam("response"))
+_ADD_ATTEMPT = insert(attempts)
+_END_ATTEMPT = update(attempts).where(attempts.c.response_id == bindparam("response"), attempts.c.ended_at.is_(None))
+_BILL = insert(ledger)
 _CONVERSATION = [
     conversations.c[name] for name in ("id", "principal_id", "title", "metadata", "leaf_id", "created_at", "updated_at")
 ]
@@ -281,7 +287,7 @@ def _response(row: Row[Any]) -> Response:
 async def add_response(connection: AsyncConnection, row: Response, provider: str) -> None:
     """A new response together with its first attempt."""
     values = {name: getattr(row, name) for name in Response.__dataclass_fields__}
-    await connection.execute(insert(responses).values(**values))
+    await connection.execute(_ADD_RESPONSE, values)
     await add_attempt(connection, row.id, 1, provider)
 
 
@@ -326,7 +332,7 @@ async def same_request(connection: AsyncConnection, principal_id: str, key: str)
 
 
 async def update_response(connection: AsyncConnection, response_id: str, **values: Any) -> None:
-    await connection.execute(update(responses).where(responses.c.id == response_id).values(**values))
+    await connection.execute(_CHANGE_RESPONSE, {"response": response_id, **values})
 
 
 async def delete_response(connection: AsyncConnection, response_id: str) -> None:
@@ -344,11 +350,8 @@ async def end_message(connection: AsyncConnection, message_id: str, status: str,
 
 
 async def add_attempt(connection: AsyncConnection, response_id: str, epoch: int, provider: str) -> None:
-    await connection.execute(
-        insert(attempts).values(
-            id=ids.new("att"), response_id=response_id, epoch=epoch, provider=provider, started_at=now()
-        )
-    )
+    row = {"response_id": response_id, "epoch": epoch, "provider": provider, "started_at": now()}
+    await connection.execute(_ADD_ATTEMPT, {"id": ids.new("att"), **row})
 
 
 async def end_attempt(
@@ -361,17 +364,14 @@ async def end_attempt(
     output_tokens: int | None = None,
 ) -> None:
     """End the attempt that is open; a response has at most one."""
-    await connection.execute(
-        update(attempts)
-        .where(attempts.c.response_id == response_id, attempts.c.ended_at.is_(None))
-        .values(
-            outcome=outcome,
-            ended_at=now(),
-            upstream_id=upstream_id,
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-        )
-    )
+    ended = {
+        "outcome": outcome,
+        "ended_at": now(),
+        "upstream_id": upstream_id,
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
+    }
+    await connection.execute(_END_ATTEMPT, {"response": response_id, **ended})
 
 
 async def count_attempts(connection: AsyncConnection, response_id: str) -> int:
@@ -381,7 +381,7 @@ async def count_attempts(connection: AsyncConnection, response_id: str) -> int:
 
 async def bill(connection: AsyncConnection, **row: Any) -> None:
     """The one ledger row of a response; a second one is refused by its key."""
-    await connection.execute(insert(ledger).values(**row, created_at=now()))
+    await connection.execute(_BILL, {**row, "created_at": now()})
 
 
 # Purge
