@@ -1,5 +1,8 @@
 """Fixtures of all tests. Databases, servers and clients are real; upstream models are scripted."""
 
+import asyncio
+import shutil
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -36,6 +39,35 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'tako.db'}"
     server: Postgres = request.getfixturevalue("postgres")
     return server.new_database()
+
+
+@pytest.fixture(scope="session")
+def templates(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A database of each kind with the schema, to be copied: the migrations take longer than most tests."""
+    urls = {
+        "sqlite": f"sqlite:///{tmp_path_factory.mktemp('template') / 'tako.db'}",
+        "postgresql": postgres.new_database(),
+    }
+    for url in urls.values():
+        asyncio.run(migrations.upgrade(url))
+    return urls
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_database(
+    request: pytest.FixtureRequest, tmp_path: Path, postgres: Postgres, templates: dict[str, str]
+) -> Callable[[], str]:
+    """Makes databases of each kind with the schema and nothing in them."""
+    template = templates[request.param]
+
+    def new() -> str:
+        if request.param == "postgresql":
+            return postgres.new_database(template)
+        file = tmp_path / f"{uuid.uuid4().hex}.db"
+        shutil.copy(template.removeprefix("sqlite:///"), file)
+        return f"sqlite:///{file}"
+
+    return new
 
 
 @pytest.fixture

@@ -1,40 +1,21 @@
 """The whole site in the test's process, on each kind of database."""
 
-import asyncio
-import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
-from tako import migrations
 from tests.conftest import config
 from tests.support.inside import Inside, inside
-from tests.support.postgres import Postgres
 from tests.support.upstream import Upstream
 
 
-@pytest.fixture(scope="session")
-def templates(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A database of each kind with the schema, to be copied: the migrations take longer than most tests."""
-    file = tmp_path_factory.mktemp("template") / "tako.db"
-    address = postgres.new_database()
-    for url in (f"sqlite:///{file}", address):
-        asyncio.run(migrations.upgrade(url))
-    return file, address
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(
-    request: pytest.FixtureRequest, tmp_path: Path, postgres: Postgres, templates: tuple[Path, str]
-) -> str:
+@pytest.fixture
+def database_url(new_database: Callable[[], str]) -> str:
     """A database of each kind with the schema and nothing in it."""
-    if request.param == "postgresql":
-        return postgres.new_database(template=templates[1])
-    shutil.copy(templates[0], tmp_path / "tako.db")
-    return f"sqlite:///{tmp_path / 'tako.db'}"
+    return new_database()
 
 
 class Open(Protocol):
