@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -56,13 +57,25 @@ def postgres_template(postgres: Postgres) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Makes databases of each kind with the schema and nothing in them."""
+
+    def sqlite() -> str:
+        file = tmp_path / f"{uuid.uuid4().hex}.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), file)
+        return f"sqlite:///{file}"
+
+    def postgresql() -> str:
+        server: Postgres = request.getfixturevalue("postgres")
+        return server.new_database(template=request.getfixturevalue("postgres_template"))
+
+    return {"sqlite": sqlite, "postgresql": postgresql}[request.param]
+
+
+@pytest.fixture
+def database_url(new_database: Callable[[], str]) -> str:
     """A database of each kind with the schema and nothing in it."""
-    if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "tako.db")
-        return f"sqlite:///{tmp_path / 'tako.db'}"
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.new_database(template=request.getfixturevalue("postgres_template"))
+    return new_database()
 
 
 @pytest.fixture
