@@ -20,7 +20,7 @@ export UV_NO_PROGRESS := 1
 export PAGE_BUILT_BY := make
 CHECKS := format lint types contracts web-check $(WEB)
 
-.PHONY: help run web openapi test check format lint types contracts web-check chromium test-faults bench clean
+.PHONY: help run web openapi test check format lint types contracts web-check chromium nginx test-faults bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -66,7 +66,7 @@ web-check: $(STAMPS)/node_modules
 test-faults: $(STAMPS)/dev ## The long fault runs
 	@$(BIN)/pytest -q -n 2 -m faults --fault-rounds 30 tests
 
-bench: $(STAMPS)/dev ## The figures of the README
+bench: $(STAMPS)/dev nginx ## The figures of the README, measured beside nginx
 	@$(BIN)/python -m bench
 
 clean: ## Remove all that was installed and built; data stays
@@ -106,6 +106,15 @@ $(WEB): $(WEB_SOURCES) | $(STAMPS)/node_modules
 	@touch $@
 
 chromium:
-	@command -v chromium >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ]; then echo "== installing Chromium"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
-	  else echo "The browser tests need Chromium. As root: apt-get install --no-install-recommends chromium"; exit 1; fi; }
+	@$(call debian,chromium,chromium,The browser tests need Chromium)
+
+nginx:
+	@$(call debian,nginx,nginx-light,The bench compares with nginx)
+
+# A program from a Debian package: $(1) program, $(2) package, $(3) who needs it.
+define debian
+	PATH="$$PATH:/usr/sbin" command -v $(1) >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then \
+	    echo "== installing $(2)"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null; \
+	  else echo "$(3). As root: apt-get install --no-install-recommends $(2)"; exit 1; fi; }
+endef

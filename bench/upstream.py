@@ -1,7 +1,7 @@
 """A model that costs next to nothing: a paced OpenAI-compatible stream of chunks, each with the time it was sent.
 
-The model's name holds the settings: `paced:chunks=500,rate=50` sends 500 chunks, 50 a second; `rate=0` sends them
-at once.
+The model's name holds the settings: `paced:chunks=500,rate=50` sends 500 chunks, 50 a second; with `hold=400` it says
+nothing more after 400 of them.
 Every delta starts with `~` + the monotonic clock in nanoseconds (16 digits; one clock for the whole machine) + `~`.
 """
 
@@ -9,6 +9,7 @@ import asyncio
 import json
 import sys
 from dataclasses import dataclass
+from typing import cast
 
 import httptools
 import uvloop
@@ -36,12 +37,17 @@ BEFORE_STAMP, AFTER_STAMP = _frame(_event({"content": STAMP + "word"})).split(b"
 class Pace:
     chunks: int = 500
     rate: float = 50.0
+    hold: int = -1
 
     @classmethod
     def of(cls, model: str) -> "Pace":
         _, _, given = model.partition(":")
         values = dict(pair.split("=") for pair in given.split(",") if pair)
-        return cls(int(values.get("chunks", cls.chunks)), float(values.get("rate", cls.rate)))
+        return cls(
+            int(values.get("chunks", cls.chunks)),
+            float(values.get("rate", cls.rate)),
+            int(values.get("hold", cls.hold)),
+        )
 
     def last(self) -> bytes:
         usage = {"prompt_tokens": 10, "completion_tokens": self.chunks, "total_tokens": self.chunks + 10}
@@ -52,8 +58,7 @@ class Upstream(asyncio.Protocol):
     """One connection; requests follow each other on it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is none of asyncio's
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._begin()
@@ -87,12 +92,11 @@ class Upstream(asyncio.Protocol):
 
     def _answer(self, pace: Pace) -> None:
         self._transport.write(FIRST)
-        if pace.rate:
-            self._say(pace, 0, self._loop.time())
-        else:
-            self._transport.write(self._chunk() * pace.chunks + pace.last())
+        self._say(pace, 0, self._loop.time())
 
     def _say(self, pace: Pace, said: int, began: float) -> None:
+        if said == pace.hold:
+            return
         if said == pace.chunks:
             self._transport.write(pace.last())
             return

@@ -53,7 +53,7 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 
 def config(upstream: Upstream, extra: str = "") -> str:
-    """A tako.toml with the scripted upstream as the only provider."""
+    """A tako.toml with the scripted upstream as the only provider, once patient and once not."""
     return f"""
 {extra}
 [local]
@@ -62,8 +62,6 @@ enabled = false
 name = "scripted"
 base_url = "{upstream.url}"
 api_key = "upstream-key"
-first_token_timeout = 2.0
-silence_timeout = 1.0
 [[providers.models]]
 id = "scripted"
 context_tokens = 100000
@@ -76,6 +74,14 @@ context_tokens = 100000
 id = "small"
 context_tokens = 200
 max_output_tokens = 50
+[[providers]]
+name = "scripted-impatient"
+base_url = "{upstream.url}"
+api_key = "upstream-key"
+first_token_timeout = 0.5
+silence_timeout = 0.5
+[[providers.models]]
+id = "impatient"
 """
 
 

@@ -70,6 +70,11 @@ class Loaded:
     sources: Mapping[str, str]
 
 
+def unnamed(settings: Settings) -> Loaded:
+    """Settings that no flag, variable or file has named: the page may change all that it can."""
+    return Loaded(settings, {known.name: "default" for known in fields(Settings)})
+
+
 ON_THE_PAGE = ("site_name", "registration", "daily_tokens", "title_model")
 _TABLES = ("providers", "local")
 _SECRETS = ("database_url",)

@@ -79,7 +79,7 @@ async def test_openai_for_python_cancels_twice_and_deletes(site: Site, upstream:
 async def test_openai_for_python_uses_conversations_and_models(site: Site) -> None:
     """Objects of the Conversations API are what that client expects."""
     async with client(site) as api:
-        assert [model.id async for model in await api.models.list()] == ["scripted", "prefixing", "small"]
+        assert [model.id async for model in await api.models.list()] == ["scripted", "prefixing", "small", "impatient"]
         assert (await api.models.retrieve("small")).owned_by == "scripted"
         made = await api.conversations.create(metadata={"topic": "tako"})
         await api.responses.create(model="scripted", input="hi", conversation=made.id)

@@ -24,11 +24,12 @@ class Postgres:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def new_database(self) -> str:
-        """The address of an empty database."""
+    def new_database(self, template: str = "template1") -> str:
+        """The address of an empty database, or of a copy of the one whose address is `template`."""
         name = f"test_{uuid.uuid4().hex}"
+        copied = template.partition("@/")[2].partition("?")[0] or template
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{copied}"')
         return self._url(name)
 
     def _url(self, name: str) -> str:

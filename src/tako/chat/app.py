@@ -69,7 +69,7 @@ async def purge(chat: Chat) -> int:
     """Delete for good what has expired or was deleted long enough ago. Returns how many rows went."""
     total = 0
     while True:
-        async with chat.db.write() as connection:
+        async with chat.db.write(patient=True) as connection:
             gone = await store.purge_responses(connection, limit=PURGE_BATCH)
             gone += await store.purge_conversations(connection, now() - UNDO, limit=PURGE_BATCH)
             gone += await blobs.purge(connection, now())

@@ -11,7 +11,6 @@ from tako.chat.entries import Appended, PartKind, PartOpened, decode
 from tako.chat.responses import Chat
 from tako.chat.store import Conversation, Item, Message, Running
 from tako.core.accounts.principal import Principal, authorize
-from tako.core.errors import NotFound
 from tako.core.feed import Hint
 
 _PASSED = 1 << 60
@@ -67,7 +66,7 @@ async def show(
     while True:
         async with chat.db.read() as connection:
             conversation = await store.conversation(connection, conversation_id)
-            authorize(principal, "chat:read", owner_id=conversation.principal_id)
+            authorize(principal, "chat:read", owner_id=conversation.principal_id, missing=store.no_conversation())
             running = (await store.running_in(connection, [conversation.id])).get(conversation.id, [])
             shown = await _page(connection, conversation, leaf_id or conversation.leaf_id, before, limit)
         growing = {found.message_id: _growing(chat, found) for found in running}
@@ -83,7 +82,7 @@ async def walk(chat: Chat, principal: Principal, conversation_id: str, message_i
     authorize(principal, "chat")
     async with chat.db.write() as connection:
         conversation = await store.conversation(connection, conversation_id, lock=True)
-        authorize(principal, "chat", owner_id=conversation.principal_id)
+        authorize(principal, "chat", owner_id=conversation.principal_id, missing=store.no_conversation())
         await _message_of(connection, conversation, message_id)
         leaf_id = await store.newest_leaf(connection, message_id)
         if leaf_id == conversation.leaf_id:
@@ -113,7 +112,7 @@ async def _page(
 async def _message_of(connection: AsyncConnection, conversation: Conversation, message_id: str) -> Message:
     message = await store.message(connection, message_id)
     if message.conversation_id != conversation.id:
-        raise NotFound("There is no such message in this conversation.", code="message_not_found")
+        raise store.no_message()
     return message
 
 

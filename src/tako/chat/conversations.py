@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from tako.chat import responses, store
+from tako.chat.entries import clean
 from tako.chat.responses import Chat, InputItem, message_item
 from tako.chat.store import Conversation, Item
 from tako.chat.tokens import estimate
@@ -20,9 +21,10 @@ async def create(
     """A new conversation, with `items` as its first messages."""
     authorize(principal, "chat")
     async with chat.db.write() as connection:
+        metadata = responses.cleaned_metadata(metadata)
         row = await store.add_conversation(connection, principal.id, metadata, title=metadata.get("title", ""))
         leaf_id = None
-        for item in items:
+        for item in responses.cleaned(items):
             leaf_id = await store.add_message(
                 connection, row.id, leaf_id, item.role, status="completed", token_count=estimate(item.text)
             )
@@ -38,7 +40,7 @@ async def find(chat: Chat, principal: Principal, conversation_id: str) -> Conver
     """Raises `NotFound`, also for what belongs to somebody else."""
     async with chat.db.read() as connection:
         row = await store.conversation(connection, conversation_id)
-        authorize(principal, "chat:read", owner_id=row.principal_id)
+        authorize(principal, "chat:read", owner_id=row.principal_id, missing=store.no_conversation())
         running = await store.running_in(connection, [row.id])
     return replace(row, running=running[row.id][-1] if running else None)
 
@@ -48,10 +50,11 @@ async def list_of(
 ) -> list[Conversation]:
     """Newest first, after the conversation with the id `after`."""
     authorize(principal, "chat:read")
+    search = clean(search) if search else None
     async with chat.db.read() as connection:
         if after is not None:
             last = await store.conversation(connection, after)
-            authorize(principal, "chat:read", owner_id=last.principal_id)
+            authorize(principal, "chat:read", owner_id=last.principal_id, missing=store.no_conversation())
         return await store.list_conversations(connection, principal.id, limit=limit, after=after, search=search)
 
 
@@ -61,8 +64,10 @@ async def update(chat: Chat, principal: Principal, conversation_id: str, changes
     row = await find(chat, principal, conversation_id)
     if not changes:
         return row
+    if "metadata" in changes:
+        changes = {**changes, "metadata": responses.cleaned_metadata(changes["metadata"])}
     if "title" in changes:
-        changes = {**changes, "title_wanted": False}
+        changes = {**changes, "title": clean(changes["title"]), "title_wanted": False}
     async with chat.db.write() as connection:
         version = await store.update_conversation(connection, row.id, **changes)
     row = replace(row, version=version, **changes)
@@ -87,7 +92,7 @@ async def restore(chat: Chat, principal: Principal, conversation_id: str) -> Con
     authorize(principal, "chat")
     async with chat.db.write() as connection:
         row = await store.conversation(connection, conversation_id, lock=True, deleted=True)
-        authorize(principal, "chat", owner_id=row.principal_id)
+        authorize(principal, "chat", owner_id=row.principal_id, missing=store.no_conversation())
         if row.deleted_at is not None:
             version = await store.update_conversation(connection, row.id, deleted_at=None)
             row = replace(row, version=version, deleted_at=None)
@@ -101,7 +106,7 @@ async def stop(chat: Chat, principal: Principal, conversation_id: str, response_
     authorize(principal, "chat")
     async with chat.db.read() as connection:
         row = await store.conversation(connection, conversation_id)
-        authorize(principal, "chat", owner_id=row.principal_id)
+        authorize(principal, "chat", owner_id=row.principal_id, missing=store.no_conversation())
         running = await store.running_in(connection, [row.id])
     meant = [found.response_id for found in running.get(row.id, ()) if response_id in (None, found.response_id)]
     await responses.stop_all(chat, meant)
@@ -118,11 +123,11 @@ async def add_items(chat: Chat, principal: Principal, conversation_id: str, item
     added: list[Item] = []
     async with chat.db.write() as connection:
         row = await store.conversation(connection, conversation_id, lock=True)
-        authorize(principal, "chat", owner_id=row.principal_id)
+        authorize(principal, "chat", owner_id=row.principal_id, missing=store.no_conversation())
         if await store.running_in(connection, [row.id]):
             raise Conflict("An answer is being made in this conversation.", code="conversation_busy")
         leaf_id = row.leaf_id
-        for item in items:
+        for item in responses.cleaned(items):
             leaf_id = await store.add_message(
                 connection, row.id, leaf_id, item.role, status="completed", token_count=estimate(item.text)
             )

@@ -26,6 +26,7 @@ from tako.chat.entries import (
     PartOpened,
     Started,
     Used,
+    clean,
     decode,
     encode,
 )
@@ -122,10 +123,17 @@ class Generation:
         self._output = Output.of(log.entries)
         self._cleaner = Cleaner()
         self._usage: list[Usage] = []
+        self.committed = asyncio.Event()
         self._end: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._leaving: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Its question is stored: ask, unless somebody has stopped it meanwhile."""
+        self.committed.set()
+        if self._end is None:
+            self.task = asyncio.create_task(self.run(), name=f"generation-{self.response.id}")
 
     async def run(self) -> None:
         try:
@@ -134,7 +142,7 @@ class Generation:
             outcome = await self._ask()
         except UpstreamError as error:
             _log.warning("upstream_failed", response=self.response.id, code=error.code, reason=error.message)
-            outcome = Outcome("failed", None, error.code, error.message)
+            outcome = Outcome("failed", None, error.code, clean(error.message))
         except Closed:
             return  # somebody else is ending it
         except Exception as error:
@@ -235,7 +243,7 @@ class Generation:
                     self._usage.append(piece)
                     continue
                 case Named(upstream_id):
-                    self.upstream_id = upstream_id
+                    self.upstream_id = clean(upstream_id)
                     continue
             if new != kind and texts:
                 self._append(kind or new, "".join(texts))
@@ -269,6 +277,7 @@ class Generation:
 
     async def _store_end(self, outcome: Outcome) -> None:
         """Write the end in one transaction, however long the database needs to take it."""
+        await self.committed.wait()
         bill = await self._count()
         tail = self._tail(outcome, bill)
         folded = fold.fold([*self.log.entries, *map(encode, tail)])
@@ -365,10 +374,21 @@ class Generations:
 
     def start(self, response: Response, provider: Provider, log: Log, prompt: Prompt, attempts: int = 1) -> Generation:
         """Ask `provider`; where the log holds text already, `prompt.prefix` says what, and it is continued."""
+        generation = self.add(response, provider, log, prompt, attempts)
+        generation.begin()
+        return generation
+
+    def add(self, response: Response, provider: Provider, log: Log, prompt: Prompt, attempts: int = 1) -> Generation:
+        """One whose question is about to be committed: it can be found and stopped, and asks when it is told to
+        `begin`; when the commit fails, `forget` it."""
         generation = Generation(self, response, log, provider=provider, prompt=prompt, attempts=attempts)
         self._keep(generation)
-        generation.task = asyncio.create_task(generation.run(), name=f"generation-{response.id}")
         return generation
+
+    def forget(self, generation: Generation) -> None:
+        """Its question was not stored, so nobody has seen it."""
+        self.journal.forget(generation.log)
+        self.drop(generation)
 
     async def close(
         self, response: Response, log: Log, outcome: Outcome, provider: Provider | None, attempts: int
@@ -376,6 +396,7 @@ class Generations:
         """End a response that nobody generates any more, with everything that its log holds."""
         generation = Generation(self, response, log, provider=provider, prompt=None, attempts=attempts)
         self._keep(generation)
+        generation.committed.set()
         await generation.end(outcome)
 
     async def quiet(self) -> None:

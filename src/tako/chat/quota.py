@@ -1,15 +1,38 @@
 """Tokens per user and day: reserved when a response is asked for, settled at its end, whatever the end was."""
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tako.chat.models import quotas
 from tako.core.accounts.principal import Principal
+from tako.core.db import UPSERTS, Micros
 from tako.core.errors import TooMany
 
 DAY = 86_400_000_000
+
+
+_DAY_OF_PRINCIPAL = ["principal_id", "day"]
+# Built once: every answer runs them.
+_RESERVE = {
+    dialect: insert(quotas)
+    .on_conflict_do_update(
+        index_elements=_DAY_OF_PRINCIPAL,
+        set_={"reserved": quotas.c.reserved + bindparam("asked", type_=Micros)},
+        where=quotas.c.used + quotas.c.reserved + bindparam("asked", type_=Micros) <= bindparam("most", type_=Micros),
+    )
+    .returning(quotas.c.day)  # the row count of an INSERT is kept on SQLite only
+    for dialect, insert in UPSERTS.items()
+}
+_SETTLE = {
+    dialect: insert(quotas).on_conflict_do_update(
+        index_elements=_DAY_OF_PRINCIPAL,
+        set_={
+            "used": quotas.c.used + bindparam("spent", type_=Micros),
+            "reserved": quotas.c.reserved - bindparam("freed", type_=Micros),
+        },
+    )
+    for dialect, insert in UPSERTS.items()
+}
 
 
 class QuotaExceeded(TooMany):
@@ -18,16 +41,9 @@ class QuotaExceeded(TooMany):
 
 async def reserve(connection: AsyncConnection, principal_id: str, at: int, tokens: int, limit: int) -> None:
     """Set `tokens` of the day of `at` (microseconds) aside. Raises `QuotaExceeded` when `limit` would be passed."""
-    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgres_insert
-    row = insert(quotas).values(principal_id=principal_id, day=at // DAY, used=0, reserved=tokens)
-    done = await connection.execute(
-        row.on_conflict_do_update(
-            index_elements=["principal_id", "day"],
-            set_={"reserved": quotas.c.reserved + tokens},
-            where=quotas.c.used + quotas.c.reserved + tokens <= limit,
-        )
-    )
-    if done.rowcount != 1 or tokens > limit:
+    row = {"principal_id": principal_id, "day": at // DAY, "used": 0, "reserved": tokens}
+    values = {**row, "asked": tokens, "most": limit}
+    if tokens > limit or (await connection.execute(_RESERVE[connection.dialect.name], values)).first() is None:
         used = sum(await today(connection, principal_id, at))
         raise QuotaExceeded(
             f"Today's limit of {limit} tokens does not suffice: {used} are used or set aside by running answers, "
@@ -39,14 +55,8 @@ async def reserve(connection: AsyncConnection, principal_id: str, at: int, token
 
 async def settle(connection: AsyncConnection, principal_id: str, at: int, reserved: int, used: int) -> None:
     """Give back what was reserved on the day of `at`, and count what was used."""
-    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgres_insert
-    row = insert(quotas).values(principal_id=principal_id, day=at // DAY, used=used, reserved=0)
-    await connection.execute(
-        row.on_conflict_do_update(
-            index_elements=["principal_id", "day"],
-            set_={"used": quotas.c.used + used, "reserved": quotas.c.reserved - reserved},
-        )
-    )
+    row = {"principal_id": principal_id, "day": at // DAY, "used": used, "reserved": 0}
+    await connection.execute(_SETTLE[connection.dialect.name], {**row, "spent": used, "freed": reserved})
 
 
 async def today(connection: AsyncConnection, principal_id: str, at: int) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ from tako.core.accounts.principal import Principal, authorize
 from tako.core.db import Database, now
 from tako.core.errors import Conflict, Invalid, NotFound, Unavailable, Unprocessable
 from tako.core.feed import Feed, Hint
-from tako.core.journal import Journal, Left, Log
+from tako.core.journal import Journal, Left
 from tako.core.site.settings import SiteSettings
 
 _log = structlog.get_logger("tako.responses")
@@ -137,29 +137,33 @@ async def create(chat: Chat, principal: Principal, ask: Ask) -> Response:
         raise Unavailable("This server is stopping; ask again in a moment.", code="server_shutdown")
     model, provider = _chosen(chat, principal, ask)
     _check_room(chat, ask)
-    ask = replace(ask, input=tuple(InputItem(item.role, clean(item.text)) for item in ask.input))
+    ask = replace(
+        ask,
+        input=cleaned(ask.input),
+        instructions=clean(ask.instructions) if ask.instructions is not None else None,
+        metadata=cleaned_metadata(ask.metadata),
+    )
     counts, counted = await _count(provider, model, ask)
-    while True:
-        try:
-            return await _begin(chat, principal, ask, model, provider, counts, counted)
-        except store.KeyTaken:
-            continue  # now it is found
-
-
-async def _begin(
-    chat: Chat, principal: Principal, ask: Ask, model: Model, provider: Provider, counts: list[int], counted: bool
-) -> Response:
-    async with chat.db.write() as connection:
-        if earlier := await _earlier(connection, principal, ask):
-            return earlier
-        ask = await _in_conversation(connection, principal, ask)
-        plan = await _prepare(connection, principal, ask, model, counts, counted)
-        row, version = await _insert(connection, chat, principal, ask, plan, counts, provider)
-        epoch = await chat.journal.create(connection, row.id)
+    generation: Generation | None = None
+    try:
+        async with chat.db.write() as connection:
+            if earlier := await _earlier(connection, principal, ask):
+                return earlier
+            placed = await _in_conversation(connection, principal, ask)
+            plan = await _prepare(connection, principal, placed, model, counts, counted)
+            row, version = await _insert(connection, chat, principal, placed, plan, counts, provider)
+            epoch = await chat.journal.create(connection, row.id)
+            _check_room(chat, ask)
+            # Before the commit: from then on others may see the row, and must be able to read and to stop it.
+            log = chat.journal.open(row.id, epoch, [row.created])
+            prompt = replace(_prompt(row, model, plan.turns, plan.output_tokens), prefix=plan.spot.prefix)
+            generation = chat.generations.add(row, provider, log, prompt)
+    except BaseException:
+        if generation is not None:
+            chat.generations.forget(generation)
+        raise
     _tell(chat, row, version, begun=ask.begin is not None)
-    log = chat.journal.open(row.id, epoch, [row.created])
-    prompt = replace(_prompt(row, model, plan.turns, plan.output_tokens), prefix=plan.spot.prefix)
-    _start(chat, row, provider, log, prompt)
+    _begin(chat, generation)
     return row
 
 
@@ -167,7 +171,7 @@ async def find(chat: Chat, principal: Principal, response_id: str) -> Response:
     """Raises `NotFound`, also for what belongs to somebody else."""
     async with chat.db.read() as connection:
         row = await store.response(connection, response_id)
-    authorize(principal, "chat:read", owner_id=row.principal_id)
+    authorize(principal, "chat:read", owner_id=row.principal_id, missing=store.no_response())
     return row
 
 
@@ -186,7 +190,9 @@ async def cancel(chat: Chat, principal: Principal, response_id: str) -> Response
         await stop(generation)
     elif not row.background:
         raise Invalid("Only background responses can be cancelled.", code="not_background")
-    return await find(chat, principal, response_id)
+    async with chat.db.read() as connection:
+        # One that was not to be stored may have expired with its end.
+        return await store.response(connection, response_id, hidden=True)
 
 
 async def stop(generation: Generation) -> None:
@@ -249,12 +255,12 @@ async def recover(chat: Chat, left: Left) -> None:
     _log.info("answer_goes_on_after_crash", response=row.id, entries=len(entries))
     async with chat.db.write() as connection:
         await store.add_attempt(connection, row.id, left.epoch, provider.name)
-    _start(chat, row, provider, log, prompt, attempts + 1)
+    _begin(chat, chat.generations.add(row, provider, log, prompt, attempts + 1))
 
 
-def _start(chat: Chat, row: Response, provider: Provider, log: Log, prompt: Prompt, attempts: int = 1) -> None:
-    generation = chat.generations.start(row, provider, log, prompt, attempts)
-    if row.purpose == "title":
+def _begin(chat: Chat, generation: Generation) -> None:
+    generation.begin()
+    if generation.response.purpose == "title":
         generation.within(chat.limits.title_patience)
 
 
@@ -522,6 +528,15 @@ async def _insert_messages(
         connection, conversation_id, leaf_id, "assistant", status="in_progress", model=ask.model
     )
     return replace(row, message_id=message_id, ask={**row.ask, "inputs": inputs})
+
+
+def cleaned(items: Iterable[InputItem]) -> tuple[InputItem, ...]:
+    """Texts that both databases can store, and that are the same in both."""
+    return tuple(InputItem(item.role, clean(item.text)) for item in items)
+
+
+def cleaned_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {clean(key): clean(value) for key, value in metadata.items()}
 
 
 def message_item(item: InputItem) -> Item:

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, literal, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Row, bindparam, delete, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tako.chat.models import attempts, conversations, items, ledger, messages, responses
 from tako.core import ids
 from tako.core.db import now
-from tako.core.errors import Conflict, NotFound
+from tako.core.errors import NotFound
 from tako.core.journal.models import logs
 
 
@@ -101,11 +100,13 @@ class Response:
     expires_at: int | None
 
 
-class KeyTaken(Conflict):
-    """The same request came twice at once, and the other one was stored since we looked for it."""
-
-
 _RESPONSE = [responses.c[name] for name in Response.__dataclass_fields__]
+# Statements of every answer are built once: building one costs ten times as much as running it.
+_ADD_RESPONSE = insert(responses)
+_CHANGE_RESPONSE = update(responses).where(responses.c.id == bindparam("response"))
+_ADD_ATTEMPT = insert(attempts)
+_END_ATTEMPT = update(attempts).where(attempts.c.response_id == bindparam("response"), attempts.c.ended_at.is_(None))
+_BILL = insert(ledger)
 _CONVERSATION = [conversations.c[name] for name in Conversation.__dataclass_fields__ if name != "running"]
 _MESSAGE = [messages.c[name] for name in Message.__dataclass_fields__ if name != "items"]
 _RUNNING = responses.c.completed_at.is_(None)  # as the index says it
@@ -141,8 +142,12 @@ async def conversation(
     if ids.is_id(conversation_id, "conv"):  # PostgreSQL takes no NUL, not even to look for it
         row = (await connection.execute(query.with_for_update() if lock else query)).first()
     if row is None:
-        raise NotFound("There is no such conversation.", code="conversation_not_found")
+        raise no_conversation()
     return Conversation(**row._mapping)
+
+
+def no_conversation() -> NotFound:
+    return NotFound("There is no such conversation.", code="conversation_not_found")
 
 
 async def list_conversations(
@@ -290,8 +295,12 @@ async def message(connection: AsyncConnection, message_id: str) -> Message:
     """One message with its items. Raises `NotFound`."""
     found = await branch(connection, message_id, page=1) if ids.is_id(message_id, "mesg") else []
     if not found:
-        raise NotFound("There is no such message.", code="message_not_found")
+        raise no_message()
     return found[0]
+
+
+def no_message() -> NotFound:
+    return NotFound("There is no such message.", code="message_not_found")
 
 
 async def branch(connection: AsyncConnection, leaf_id: str, *, page: int) -> list[Message]:
@@ -360,13 +369,12 @@ async def first_of(connection: AsyncConnection, message_id: str) -> str:
 
 async def item(connection: AsyncConnection, conversation_id: str, item_id: str) -> tuple[Item, str]:
     """An item with its message's status. Raises `NotFound`."""
-    row = (
-        await connection.execute(
-            select(items.c.id, items.c.type, items.c.content, items.c.text, messages.c.status)
-            .join(messages, messages.c.id == items.c.message_id)
-            .where(items.c.id == item_id, messages.c.conversation_id == conversation_id, items.c.deleted_at.is_(None))
-        )
-    ).first()
+    query = (
+        select(items.c.id, items.c.type, items.c.content, items.c.text, messages.c.status)
+        .join(messages, messages.c.id == items.c.message_id)
+        .where(items.c.id == item_id, messages.c.conversation_id == conversation_id, items.c.deleted_at.is_(None))
+    )
+    row = (await connection.execute(query)).first() if ids.is_id(item_id) else None
     if row is None:
         raise NotFound("There is no such item in this conversation.", code="item_not_found")
     return Item(row.id, row.type, row.content, row.text), row.status
@@ -386,12 +394,7 @@ def _response(row: Row[Any]) -> Response:
 async def add_response(connection: AsyncConnection, row: Response, provider: str) -> None:
     """A new response together with its first attempt. Raises `KeyTaken`."""
     values = {name: getattr(row, name) for name in Response.__dataclass_fields__}
-    try:
-        await connection.execute(insert(responses).values(**values))
-    except IntegrityError as error:
-        if "idempotency_key" in str(error.orig):
-            raise KeyTaken("A request with this Idempotency-Key came first.", code="idempotency_key_taken") from None
-        raise
+    await connection.execute(_ADD_RESPONSE, values)
     await add_attempt(connection, row.id, 1, provider)
 
 
@@ -402,14 +405,24 @@ async def response(connection: AsyncConnection, response_id: str, *, hidden: boo
         query = query.where(
             responses.c.deleted_at.is_(None), or_(responses.c.expires_at.is_(None), responses.c.expires_at > now())
         )
-    row = (await connection.execute(query)).first()
+    row = (await connection.execute(query)).first() if ids.is_id(response_id, "resp") else None
     if row is None:
-        raise NotFound("There is no such response, or it has expired.", code="response_not_found")
+        raise no_response()
     return _response(row)
 
 
+def no_response() -> NotFound:
+    return NotFound("There is no such response, or it has expired.", code="response_not_found")
+
+
 async def same_request(connection: AsyncConnection, principal_id: str, key: str) -> Response | None:
-    """The response that an earlier request with this idempotency key made, as long as it exists."""
+    """The response that an earlier request with this idempotency key made, as long as it exists.
+
+    Until the transaction ends nobody else uses that key: SQLite has one writer anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        name = func.hashtextextended(f"{principal_id} {key}", 0)
+        await connection.execute(select(func.pg_advisory_xact_lock(name)))
     row = (
         await connection.execute(
             select(*_RESPONSE).where(
@@ -419,11 +432,14 @@ async def same_request(connection: AsyncConnection, principal_id: str, key: str)
             )
         )
     ).first()
+    if row is not None and row.expires_at is not None and row.expires_at <= now():
+        await delete_response(connection, row.id)
+        return None
     return _response(row) if row else None
 
 
 async def update_response(connection: AsyncConnection, response_id: str, **values: Any) -> None:
-    await connection.execute(update(responses).where(responses.c.id == response_id).values(**values))
+    await connection.execute(_CHANGE_RESPONSE, {"response": response_id, **values})
 
 
 async def delete_response(connection: AsyncConnection, response_id: str) -> None:
@@ -467,11 +483,8 @@ async def end_message(
 
 
 async def add_attempt(connection: AsyncConnection, response_id: str, epoch: int, provider: str) -> None:
-    await connection.execute(
-        insert(attempts).values(
-            id=ids.new("att"), response_id=response_id, epoch=epoch, provider=provider, started_at=now()
-        )
-    )
+    row = {"response_id": response_id, "epoch": epoch, "provider": provider, "started_at": now()}
+    await connection.execute(_ADD_ATTEMPT, {"id": ids.new("att"), **row})
 
 
 async def end_attempt(
@@ -484,17 +497,14 @@ async def end_attempt(
     output_tokens: int | None = None,
 ) -> None:
     """End the attempt that is open; a response has at most one."""
-    await connection.execute(
-        update(attempts)
-        .where(attempts.c.response_id == response_id, attempts.c.ended_at.is_(None))
-        .values(
-            outcome=outcome,
-            ended_at=now(),
-            upstream_id=upstream_id,
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-        )
-    )
+    ended = {
+        "outcome": outcome,
+        "ended_at": now(),
+        "upstream_id": upstream_id,
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
+    }
+    await connection.execute(_END_ATTEMPT, {"response": response_id, **ended})
 
 
 async def count_attempts(connection: AsyncConnection, response_id: str) -> int:
@@ -504,7 +514,7 @@ async def count_attempts(connection: AsyncConnection, response_id: str) -> int:
 
 async def bill(connection: AsyncConnection, **row: Any) -> None:
     """The one ledger row of a response; a second one is refused by its key."""
-    await connection.execute(insert(ledger).values(**row, created_at=now()))
+    await connection.execute(_BILL, {**row, "created_at": now()})
 
 
 # Purge

@@ -3,11 +3,9 @@
 import hashlib
 
 from sqlalchemy import Column, ForeignKey, Index, LargeBinary, String, Table, delete, select
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tako.core.db import Micros, metadata, now
+from tako.core.db import UPSERTS, Micros, metadata, now
 
 blobs = Table(
     "blobs",
@@ -23,24 +21,31 @@ blobs = Table(
 )
 
 
+# Built once: every answer outside of a conversation runs it.
+_PUT = {
+    dialect: row.on_conflict_do_update(
+        index_elements=["owner_id", "hash"], set_={"expires_at": row.excluded.expires_at}
+    )
+    for dialect, insert in UPSERTS.items()
+    for row in [insert(blobs)]
+}
+
+
 async def put(
     connection: AsyncConnection, owner_id: str, data: bytes, media_type: str, *, expires_at: int | None = None
 ) -> str:
     """Keep `data` at least until `expires_at` (microseconds; None: for ever). Returns its SHA-256 in hex."""
     digest = hashlib.sha256(data).hexdigest()
-    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgres_insert
-    row = insert(blobs).values(
-        owner_id=owner_id,
-        hash=digest,
-        type=media_type,
-        size=len(data),
-        data=data,
-        created_at=now(),
-        expires_at=expires_at,
-    )
-    await connection.execute(
-        row.on_conflict_do_update(index_elements=["owner_id", "hash"], set_={"expires_at": row.excluded.expires_at})
-    )
+    row = {
+        "owner_id": owner_id,
+        "hash": digest,
+        "type": media_type,
+        "size": len(data),
+        "data": data,
+        "created_at": now(),
+        "expires_at": expires_at,
+    }
+    await connection.execute(_PUT[connection.dialect.name], row)
     return digest
 
 

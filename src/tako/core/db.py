@@ -6,18 +6,25 @@ Times are integers: microseconds since 1970 UTC, the same in both databases.
 """
 
 import asyncio
+import contextlib
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
+import structlog
 from sqlalchemy import BigInteger, MetaData, event
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from tako.core import sqlite
 from tako.core.errors import Misconfigured, Unavailable
+
+_log = structlog.get_logger("tako.db")
 
 metadata = MetaData(
     naming_convention={
@@ -29,7 +36,8 @@ metadata = MetaData(
     }
 )
 Micros = BigInteger
-SQLITE_PRAGMAS = ("journal_mode=WAL", "busy_timeout=10000", "synchronous=NORMAL", "foreign_keys=ON")
+# What a small transaction adds to SQLite's write-ahead log: four pages, in bytes.
+_SMALL = 4 * 4096
 
 
 # The low byte is the kind; the higher ones say more of it (https://sqlite.org/rescode.html).
@@ -40,6 +48,10 @@ _SQLITE_AWAY = (
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_READONLY,
 )
+
+
+# ON CONFLICT is written alike in both, but SQLAlchemy has an INSERT for each.
+UPSERTS: dict[str, Callable[[Any], Any]] = {"sqlite": sqlite_insert, "postgresql": postgres_insert}
 
 
 def now() -> int:
@@ -57,7 +69,8 @@ class Database:
     """Connections to the site's one database. Use as an async context manager.
 
     `url` is `sqlite:///path` or `postgresql://…`. `read()` gives a connection that sees one consistent state;
-    `write()` gives one transaction that is committed on leaving and rolled back on an exception.
+    `write()` gives one transaction that is committed on leaving and rolled back on an exception; `patient` says that
+    it will take long, so that SQLite does it beside the event loop.
     """
 
     def __init__(self, url: str, *, readers: int = 4, max_pages: int = 0) -> None:
@@ -66,13 +79,13 @@ class Database:
             "sqlite" if self.url.get_backend_name() == "sqlite" else "postgresql"
         )
         self.writer = asyncio.Lock()
+        self._since_checkpoint = 0
+        self._checkpoint: asyncio.Future[None] | None = None
         self.pragmas: Sequence[str] = ()
         if self.dialect == "sqlite":
-            self.pragmas = (*SQLITE_PRAGMAS, *([f"max_page_count={max_pages}"] if max_pages else []))
-            self._write_engine = _sqlite_engine(self.url, self.pragmas, pool_size=1, begin="BEGIN IMMEDIATE")
-            self._read_engine = _sqlite_engine(
-                self.url, (*self.pragmas, "query_only=ON"), pool_size=readers, begin="BEGIN"
-            )
+            self.pragmas = (*sqlite.PRAGMAS, *([f"max_page_count={max_pages}"] if max_pages else []))
+            self._write_engine = _sqlite_engine(self.url, self.pragmas, pool_size=1, reader=False)
+            self._read_engine = _sqlite_engine(self.url, self.pragmas, pool_size=readers, reader=True)
         else:
             self._write_engine = create_async_engine(
                 self.url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True
@@ -83,6 +96,8 @@ class Database:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        if self._checkpoint is not None:
+            await asyncio.wait([self._checkpoint])
         await self._read_engine.dispose()
         await self._write_engine.dispose()
 
@@ -93,16 +108,32 @@ class Database:
                 yield connection
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        if self.dialect == "postgresql":
+    async def write(self, *, patient: bool = False) -> AsyncIterator[AsyncConnection]:
+        async with self.writer if self.dialect == "sqlite" else contextlib.nullcontext():
             with _Explained():
-                async with self._write_engine.begin() as connection:
-                    yield connection
+                async with self._write_engine.connect() as connection:
+                    if self.dialect == "sqlite":
+                        (await connection.get_raw_connection()).dbapi_connection.patient = patient  # type: ignore[union-attr]  # ours
+                    async with connection.begin():
+                        yield connection
+        self.written(_SMALL)
+
+    def written(self, size: int) -> None:
+        """So many bytes more are in SQLite's write-ahead log; from time to time they are copied back."""
+        self._since_checkpoint += size
+        if self.dialect != "sqlite" or self._since_checkpoint < sqlite.CHECKPOINT_AFTER:
             return
-        async with self.writer:
-            with _Explained():
-                async with self._write_engine.begin() as connection:
-                    yield connection
+        if self._checkpoint is None or self._checkpoint.done():
+            self._since_checkpoint = 0
+            loop = asyncio.get_running_loop()
+            self._checkpoint = loop.run_in_executor(None, sqlite.checkpoint, str(self.url.database))
+            self._checkpoint.add_done_callback(_checkpointed)
+
+
+def _checkpointed(done: "asyncio.Future[None]") -> None:
+    """One that fails costs only space: the next one copies more."""
+    if not done.cancelled() and (error := done.exception()) is not None:
+        _log.warning("checkpoint_failed", reason=str(error))
 
 
 class _Explained:
@@ -139,7 +170,7 @@ def is_full(error: BaseException | None) -> bool:
 
 def parse_url(url: str) -> URL:
     """The SQLAlchemy URL, with the async driver that we use for it."""
-    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+    drivers = {"sqlite": "sqlite+tako", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -150,16 +181,13 @@ def parse_url(url: str) -> URL:
     return parsed.set(drivername=driver)
 
 
-def _sqlite_engine(url: URL, pragmas: Sequence[str], *, pool_size: int, begin: str) -> AsyncEngine:
+def _sqlite_engine(url: URL, pragmas: Sequence[str], *, pool_size: int, reader: bool) -> AsyncEngine:
     engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=60, hide_parameters=True)
+    begin = "BEGIN" if reader else "BEGIN IMMEDIATE"
 
     @event.listens_for(engine.sync_engine, "connect")
     def connected(dbapi_connection: Any, record: object) -> None:
-        dbapi_connection.isolation_level = None
-        cursor = dbapi_connection.cursor()
-        for pragma in pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+        sqlite.prepare(dbapi_connection, pragmas, reader=reader)
 
     @event.listens_for(engine.sync_engine, "begin")
     def begun(connection: Any) -> None:

@@ -12,6 +12,6 @@ def new(prefix: str) -> str:
     return f"{prefix}_{uuid7().hex}"
 
 
-def is_id(value: str, prefix: str) -> bool:
-    """Whether `value` has the shape of an id of that kind (it may still name nothing)."""
-    return value.startswith(prefix + "_") and _SHAPE.match(value) is not None
+def is_id(value: str, prefix: str = "") -> bool:
+    """Whether `value` has the shape of an id, of that kind where one is named (it may still name nothing)."""
+    return _SHAPE.match(value) is not None and (not prefix or value.startswith(prefix + "_"))

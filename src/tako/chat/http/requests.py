@@ -50,7 +50,7 @@ class CreateResponse(Body):
     instructions: str | None = None
     previous_response_id: str | None = None
     conversation: str | ConversationRef | None = None
-    max_output_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_output_tokens: Annotated[int, Field(ge=1, le=2**53)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     metadata: Metadata | None = None
@@ -171,8 +171,8 @@ def cursor(given: Iterable[tuple[str, str]]) -> int:
 
 
 def invalid(errors: Sequence[Any]) -> Invalid:
-    """The first of pydantic's errors, in the words of the API."""
-    first = errors[0]
+    """One of pydantic's errors, in the words of the API: of a union's alternatives the one that came furthest."""
+    first = max(errors, key=lambda error: len(error["loc"]))
     if first["type"] == "json_invalid":
         return Invalid(
             f"The body is not valid JSON: {first['msg'].removeprefix('Invalid JSON: ')}", code="invalid_json"

@@ -64,7 +64,7 @@ class ResponsesEndpoint:
         elif row.background:
             await self._send_object(send, row, headers)
         else:
-            await self._send_when_ended(scope, send, principal, row, headers, generation)
+            await self._send_when_ended(scope, send, row, headers, generation)
 
     async def _retrieve(self, scope: Scope, send: Send, response_id: str) -> None:
         principal = await self.authenticator.principal(scope)
@@ -159,7 +159,6 @@ class ResponsesEndpoint:
         self,
         scope: Scope,
         send: Send,
-        principal: Principal,
         row: Response,
         headers: list[Header],
         generation: Generation | None,
@@ -189,7 +188,10 @@ class ResponsesEndpoint:
                     generation.leave(self.foreground_grace)
             if client.lost:
                 return
-        await self._send_object(send, await responses.find(self.chat, principal, row.id), headers)
+        async with self.chat.db.read() as db:
+            # Whoever asked gets the answer, even when it was not to be stored and has expired with its end.
+            row = await store.response(db, row.id, hidden=True)
+        await self._send_object(send, row, headers)
 
     async def _send_object(self, send: Send, row: Response, headers: list[Header]) -> None:
         """The response as of now, with the number of the last event that its text includes."""
@@ -250,7 +252,7 @@ def list_object(data: list[dict[str, Any]], *, more: bool) -> dict[str, Any]:
 
 def _limit(query: dict[str, list[str]]) -> int:
     text = query.get("limit", ["20"])[-1]
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 100:
+    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= 100):
         raise Invalid("limit must be a whole number from 1 to 100.", code="invalid_value", param="limit")
     return int(text)
 

@@ -23,6 +23,7 @@ _WORDS = 300
 # OpenRouter's list, the longest that we know, has half a megabyte.
 _LONGEST_LIST = 4 * 2**20
 _CONTEXT_WORDS = ("max_model_len", "context_length", "context_window")
+_MOST_TOKENS = 10**9
 _FINISH: dict[str, Literal["length", "content_filter"]] = {"length": "length", "content_filter": "content_filter"}
 
 
@@ -38,16 +39,18 @@ class _Choice(msgspec.Struct):
 
 
 class _PromptDetails(msgspec.Struct):
-    cached_tokens: int | None = None
+    cached_tokens: Any = 0
 
 
 class _CompletionDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
+    reasoning_tokens: Any = 0
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    """Counts of any type: a number that is none is no reason to lose an answer."""
+
+    prompt_tokens: Any = 0
+    completion_tokens: Any = 0
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
 
@@ -120,10 +123,10 @@ class OpenAIProvider:
         try:
             async with asyncio.timeout(self.settings.first_token_timeout):
                 response = await request
+        except aiohttp.ClientError as error:  # its own timeouts, which are TimeoutErrors too, are of the connection
+            raise self._unreachable(error) from error
         except TimeoutError:
             raise self._late() from None
-        except aiohttp.ClientError as error:
-            raise self._unreachable(error) from error
         try:
             await self._check(response)
             async for pieces in self._pieces(response):
@@ -302,7 +305,7 @@ class OpenAIProvider:
     def _chunk(self, payload: bytes) -> _Chunk:
         try:
             chunk = _decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             chunk = self._lenient(payload)
         if chunk.error:
             error = chunk.error
@@ -314,7 +317,7 @@ class OpenAIProvider:
         """The standard library keeps half a surrogate pair, whose other half may come with the next chunk."""
         try:
             return msgspec.convert(json.loads(payload), _Chunk)
-        except (ValueError, msgspec.ValidationError):
+        except (ValueError, msgspec.ValidationError, RecursionError):
             shown = payload[:100].decode("utf-8", "replace")
             raise self._error(
                 "upstream_malformed", f"sent something that is no chunk of an answer: {shown!r}"
@@ -394,8 +397,10 @@ class _Answer:
             if choice.finish_reason and not self.finished:
                 self.finished = True
                 pieces.append(Finish(_FINISH.get(choice.finish_reason, "stop")))
-        if chunk.usage is not None and (chunk.usage.prompt_tokens or chunk.usage.completion_tokens):
-            pieces.append(_usage(chunk.usage))
+        if chunk.usage is not None:
+            used = _usage(chunk.usage)
+            if used.input_tokens or used.output_tokens:
+                pieces.append(used)
 
 
 class _Deadline:
@@ -430,11 +435,16 @@ class _Deadline:
 def _usage(usage: _Usage) -> Usage:
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
     return Usage(
-        usage.prompt_tokens,
-        usage.completion_tokens,
-        cached_tokens=(prompt.cached_tokens or 0) if prompt else 0,
-        reasoning_tokens=(completion.reasoning_tokens or 0) if completion else 0,
+        _tokens(usage.prompt_tokens),
+        _tokens(usage.completion_tokens),
+        cached_tokens=_tokens(prompt.cached_tokens) if prompt else 0,
+        reasoning_tokens=_tokens(completion.reasoning_tokens) if completion else 0,
     )
+
+
+def _tokens(said: Any) -> int:
+    """A count that can be true and can be billed; 0 for everything else."""
+    return said if type(said) is int and 0 <= said <= _MOST_TOKENS else 0
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -37,13 +37,16 @@ def covers(scopes: Set[str], scope: str) -> bool:
     return scope in scopes or (scope == "chat:read" and "chat" in scopes)
 
 
-def authorize(principal: Principal, scope: Scope, *, owner_id: str | None = None) -> None:
+def authorize(
+    principal: Principal, scope: Scope, *, owner_id: str | None = None, missing: NotFound | None = None
+) -> None:
     """Decide whether `principal` may use `scope`, on something that `owner_id` owns where that is given.
 
     Raises `Denied` when the credential lacks the scope (that is no secret) and `NotFound` for what belongs to
-    somebody else: that it exists is none of the asker's business.
+    somebody else: that it exists is none of the asker's business. `missing` is the error of what does not exist,
+    where that has words of its own: the two must read the same.
     """
     if not covers(principal.scopes, scope):
         raise Denied(f"This credential lacks the scope {scope!r}.", code="missing_scope")
     if owner_id is not None and owner_id != principal.id:
-        raise NotFound("There is no such thing.", code="not_found")
+        raise missing or NotFound("There is no such thing.", code="not_found")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, literal, select, union_all, update
+from sqlalchemy import ColumnElement, Select, Table, bindparam, delete, insert, literal, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -62,6 +62,28 @@ class Invite:
     created_by: str  # the e-mail address of the admin who made it
     created_at: int
     expires_at: int
+
+
+def _credential(table: Table, digest: ColumnElement[str], scopes: ColumnElement[str | None]) -> Select[Any]:
+    return (
+        select(
+            table.c.id,
+            table.c.principal_id,
+            scopes.label("scopes"),
+            table.c.expires_at,
+            users.c.admin,
+            users.c.daily_tokens,
+        )
+        .join(principals, principals.c.id == table.c.principal_id)
+        .join(users, users.c.id == principals.c.id)
+        .where(digest == bindparam("digest"), table.c.revoked_at.is_(None), principals.c.disabled_at.is_(None))
+        .where((table.c.expires_at > bindparam("at")) | table.c.expires_at.is_(None))
+    )
+
+
+# Built once: every request runs one of them.
+_KEY = _credential(api_keys, api_keys.c.key_hash, api_keys.c.scopes)
+_SESSION = _credential(sessions, sessions.c.token_hash, literal(None))
 
 
 class EmailTaken(Conflict):
@@ -250,24 +272,8 @@ async def key_owner(connection: AsyncConnection, key_id: str) -> str:
 
 async def credential(connection: AsyncConnection, secret: str, *, key: bool) -> Credential | None:
     """The session (or API key) that `secret` proves, if it is valid now and its owner is not disabled."""
-    at = now()
-    table, column = (api_keys, api_keys.c.key_hash) if key else (sessions, sessions.c.token_hash)
-    scopes = api_keys.c.scopes if key else literal(None)
-    query = (
-        select(
-            table.c.id,
-            table.c.principal_id,
-            scopes.label("scopes"),
-            table.c.expires_at,
-            users.c.admin,
-            users.c.daily_tokens,
-        )
-        .join(principals, principals.c.id == table.c.principal_id)
-        .join(users, users.c.id == principals.c.id)
-        .where(column == tokens.digest(secret), table.c.revoked_at.is_(None), principals.c.disabled_at.is_(None))
-        .where((table.c.expires_at > at) | table.c.expires_at.is_(None))
-    )
-    row = (await connection.execute(query)).first()
+    query = _KEY if key else _SESSION
+    row = (await connection.execute(query, {"digest": tokens.digest(secret), "at": now()})).first()
     return Credential(**row._mapping) if row else None
 
 

@@ -84,10 +84,14 @@ class Journal:
         return await store.create(connection, log_id, self.process_id)
 
     def open(self, log_id: str, epoch: int, entries: list[bytes]) -> Log:
-        """The running log in memory, after the transaction that created it. `entries` are durable already."""
+        """The running log in memory. `entries` are durable, or are with the transaction that creates the log."""
         log = Log(log_id, epoch, entries, self._dirty)
         self._running[log_id] = log
         return log
+
+    def forget(self, log: Log) -> None:
+        """The transaction that created it was not committed."""
+        self._running.pop(log.id, None)
 
     def find(self, log_id: str) -> Log | None:
         """The log, while it runs in this process; afterwards its fold is the truth."""
@@ -120,6 +124,7 @@ class Journal:
         try:
             async with self._db.write() as connection:
                 if not await store.finish(connection, log.id, log.epoch, self.process_id):
+                    self._lose(log)
                     raise Fenced(log.id)
                 await self._store.discard(connection, log.id)
                 await transaction(connection)
@@ -192,10 +197,15 @@ class Journal:
         self.commits += 1
         for log in batch.values():
             if log.id in lost:
-                self._running.pop(log.id, None)
-                log.fence()
+                self._lose(log)
             else:
                 log.commit(log.submitted)
+
+    def _lose(self, log: Log) -> None:
+        """Its readers go to whoever has it now, or to its fold."""
+        self._running.pop(log.id, None)
+        if not log.ended:
+            log.fence()
 
     async def _append(self, rows: list[store.Row]) -> set[str]:
         """Commit the rows, however long the database needs to recover: they are the only copy."""

@@ -1,21 +1,29 @@
 """The journal's few statements. They are the hot path, so they go to the driver without SQLAlchemy in between."""
 
-import asyncio
 import os
 import socket
-import sqlite3
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import psycopg
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tako.core import ids
+from tako.core import ids, sqlite
 from tako.core.db import Database, now
 from tako.core.journal.models import journal_entries, logs, processes
+
+# What one append adds to SQLite's write-ahead log besides the entries, in bytes.
+_PAGES = 2 * 4096
+# Built once: every answer runs them.
+_CREATE = insert(logs)
+_FINISH = update(logs).where(
+    logs.c.id == bindparam("log"),
+    logs.c.epoch == bindparam("owned_epoch"),
+    logs.c.process_id == bindparam("owner"),
+    logs.c.ended_at.is_(None),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +58,7 @@ class Store(Protocol):
 
 
 class SQLiteStore:
-    """Appends on a connection and a thread of its own: one hop per commit, one commit for all running logs.
+    """Appends on a connection of its own, on the event loop as all short transactions (`core.sqlite`).
 
     Entries of ended logs are deleted in ranges of row ids: everything below the first row of the oldest running log.
     """
@@ -59,13 +67,14 @@ class SQLiteStore:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._first_row: dict[str, int] = {}
         self._next_row = 1
         self._trimmed = 1
 
     async def open(self, process_id: str) -> None:
-        self._next_row = await self._run(self._connect)
+        self._connection = sqlite.connect(str(self._db.url.database), self._db.pragmas)
+        ((last,),) = sqlite.plain(self._connection).execute("SELECT coalesce(max(rowid), 0) FROM journal_entries")
+        self._next_row = int(last) + 1
         self._trimmed = 1
 
     async def append(self, rows: Sequence[Row]) -> set[str]:
@@ -74,7 +83,8 @@ class SQLiteStore:
         low = min(self._first_row.values(), default=first)
         trim = low if low - self._trimmed >= self.TRIM_ROWS else None
         async with self._db.writer:
-            await self._run(self._insert, values, trim)
+            await sqlite.run(self._connection, lambda: self._insert(values, trim))
+        self._db.written(_PAGES + sum(len(row.entry) for row in rows))
         if trim is not None:
             self._trimmed = trim
         for rowid, log_id, _, _ in values:
@@ -89,33 +99,22 @@ class SQLiteStore:
         self._first_row.pop(log_id, None)
 
     async def close(self) -> None:
-        await self._run(self._connection.close)
-        self._thread.shutdown()
-
-    async def _run(self, function: Any, *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
-
-    def _connect(self) -> int:
-        self._connection = sqlite3.connect(str(self._db.url.database), isolation_level=None)
-        for pragma in self._db.pragmas:
-            self._connection.execute(f"PRAGMA {pragma}")
-        ((last,),) = self._connection.execute("SELECT coalesce(max(rowid), 0) FROM journal_entries")
-        return int(last) + 1
+        self._connection.close()
 
     def _insert(self, values: list[tuple[int, str, int, bytes]], trim: int | None) -> None:
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
+        cursor = sqlite.plain(self._connection)
+        cursor.execute("BEGIN IMMEDIATE")
         try:
             if trim is not None:
-                connection.execute("DELETE FROM journal_entries WHERE rowid < ?", (trim,))
+                cursor.execute("DELETE FROM journal_entries WHERE rowid < ?", (trim,))
             # The row ids are ours, so a batch whose outcome is unknown can be sent again unchanged.
-            connection.executemany(
+            cursor.executemany(
                 "INSERT OR IGNORE INTO journal_entries (rowid, log_id, n, entry) VALUES (?, ?, ?, ?)", values
             )
-            connection.execute("COMMIT")
+            cursor.execute("COMMIT")
         except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            if self._connection.in_transaction:
+                cursor.execute("ROLLBACK")
             raise
 
 
@@ -195,17 +194,14 @@ async def beat(connection: AsyncConnection, process_id: str) -> bool:
 
 async def create(connection: AsyncConnection, log_id: str, process_id: str) -> int:
     """A new log, owned by that process. Returns its epoch."""
-    await connection.execute(insert(logs).values(id=log_id, process_id=process_id, epoch=1))
+    await connection.execute(_CREATE, {"id": log_id, "process_id": process_id, "epoch": 1})
     return 1
 
 
 async def finish(connection: AsyncConnection, log_id: str, epoch: int, process_id: str) -> bool:
     """Mark the end, if the log is still that owner's; False when it is not."""
-    ended = await connection.execute(
-        update(logs)
-        .where(logs.c.id == log_id, logs.c.epoch == epoch, logs.c.process_id == process_id, logs.c.ended_at.is_(None))
-        .values(ended_at=now())
-    )
+    owned = {"log": log_id, "owned_epoch": epoch, "owner": process_id}
+    ended = await connection.execute(_FINISH, {**owned, "ended_at": now()})
     return ended.rowcount == 1
 
 
@@ -232,10 +228,9 @@ async def tails(connection: AsyncConnection, log_ids: Sequence[str]) -> dict[str
     """The entries of running logs: {log id: {n: entry}}. One pass over the table (SQLite has no index on it)."""
     wanted = set(log_ids)
     found: dict[str, dict[int, bytes]] = {log_id: {} for log_id in wanted}
-    async with connection.stream(select(journal_entries)) as rows:
-        async for log_id, n, entry in rows:
-            if log_id in wanted:
-                found[log_id][n] = bytes(entry)
+    rows = await connection.execute(select(journal_entries).where(journal_entries.c.log_id.in_(list(found))))
+    for log_id, n, entry in rows:
+        found[log_id][n] = bytes(entry)
     return found
 
 
