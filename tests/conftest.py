@@ -1,13 +1,17 @@
 """Fixtures of all tests. Databases, servers and clients are real; upstream models are scripted."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import HealthCheck, settings
 
 from tako import migrations
+from tako.core.accounts import passwords
 from tako.core.db import Database
 from tests.support.postgres import Postgres, running
 from tests.support.process import Server
@@ -23,25 +27,46 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", type=Path, default=None, help="Keep pictures of the page in this folder.")
 
 
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real hash takes a tenth of a second of all cores, which only `test_passwords` needs."""
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     with running() as server:
         yield server
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the schema, to be copied: migrations take longer than most tests."""
+    file = tmp_path_factory.mktemp("template") / "tako.db"
+    asyncio.run(migrations.upgrade(f"sqlite:///{file}"))
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Postgres) -> str:
+    """The address of a database with the schema, to be copied."""
+    address = postgres.new_database()
+    asyncio.run(migrations.upgrade(address))
+    return address
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
+    """A database of each kind with the schema and nothing in it."""
     if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "tako.db")
         return f"sqlite:///{tmp_path / 'tako.db'}"
     server: Postgres = request.getfixturevalue("postgres")
-    return server.new_database()
+    return server.new_database(template=request.getfixturevalue("postgres_template"))
 
 
 @pytest.fixture
 async def db(database_url: str) -> AsyncIterator[Database]:
-    """A database with the schema."""
-    await migrations.upgrade(database_url)
     async with Database(database_url) as database:
         yield database
 

@@ -277,7 +277,7 @@ def _there(file: Path, *, new: bool) -> None:
     if not new and not file.is_file():
         raise Misconfigured(f"There is no database at {file}. Say where it is with --data or --database-url.")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # it will hold password hashes
     except OSError as error:
         raise Misconfigured(f"The folder {file.parent} cannot be made: {error.strerror}.") from error
 

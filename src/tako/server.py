@@ -31,7 +31,7 @@ from tako.chat.http.page import conversations as page_http
 from tako.chat.http.page.streams import PageStreams
 from tako.chat.http.requests import invalid
 from tako.chat.http.responses import ResponsesEndpoint
-from tako.chat.owner import ledger, providers
+from tako.chat.owner import ledger
 from tako.chat.providers.base import Provider
 from tako.chat.providers.local import LocalProvider
 from tako.chat.providers.openai import OpenAIProvider
@@ -53,11 +53,10 @@ from tako.core.logs import configure
 from tako.core.pages import Pages
 from tako.core.proxies import Proxies
 from tako.core.site import http as site_http
-from tako.core.site import store as site_store
 from tako.core.site.settings import Choices, SiteSettings
 from tako.core.sole import only_one
 from tako.core.sse import Wheel
-from tako.settings import ON_THE_PAGE, Loaded, Settings, fixed, unnamed
+from tako.settings import ON_THE_PAGE, Loaded, Settings, fixed
 
 _log = structlog.get_logger("tako.server")
 
@@ -214,10 +213,7 @@ async def _opened(loaded: Loaded) -> AsyncIterator[Site]:
             chat, authenticator, wheel, tails, settings.foreground_grace, settings.max_body_bytes
         )
         streams = PageStreams(chat, authenticator, wheel, tails, settings.max_body_bytes)
-        chores = {"heartbeat": _heartbeat(settings, db, journal, wheel), "purge": _purge(db, chat)}
-        if db.dialect == "postgresql":
-            chores["changes"] = _follow_changes(settings, own, chat)
-        async with _running(**chores):
+        async with _running(heartbeat=_heartbeat(settings, db, journal, wheel), purge=_purge(db, chat)):
             yield Site(db, chat, wheel, _api(settings, accounts, chat, authenticator), endpoint, streams)
 
 
@@ -225,7 +221,7 @@ async def openapi() -> dict[str, Any]:
     """The document at /openapi.json, of a site that is opened for it in a folder of its own and serves nobody."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data=Path(folder), local={"enabled": False})
-        async with _opened(unnamed(settings)) as site:
+        async with _opened(Loaded(settings, dict.fromkeys(ON_THE_PAGE, "default"))) as site:
             return site.api.openapi()
 
 
@@ -357,22 +353,6 @@ async def _heartbeat(settings: Settings, db: Database, journal: Journal, wheel: 
                     wheel.revoke(set(await accounts_store.revoked_since(connection, since)))
         except TakoError as error:
             _log.warning("heartbeat_failed", reason=error.message)
-
-
-async def _follow_changes(settings: Settings, own: SiteSettings, chat: Chat) -> None:
-    """Read again what an admin has changed by way of another process."""
-    seen: str | None = None
-    while True:
-        try:
-            async with own.db.read() as connection:
-                revision = await site_store.revision(connection)
-            if revision != seen:
-                await own.load()
-                await providers.load(chat.db, chat.catalog)
-                seen = revision
-        except TakoError as error:
-            _log.warning("changes_not_read", reason=error.message)
-        await asyncio.sleep(min(settings.lease / 3, settings.heartbeat))
 
 
 async def _purge(db: Database, chat: Chat) -> None:

@@ -1,7 +1,5 @@
-"""The whole site in the test's process, on each kind of database."""
+"""The chat on each kind of database: with a scripted provider, or as part of a whole site in the test's process."""
 
-import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -9,37 +7,14 @@ from typing import Any, Protocol
 
 import pytest
 
-from tako import migrations
 from tako.chat.responses import Chat
 from tako.core.accounts.principal import Principal
 from tako.core.db import Database
 from tests.conftest import config
 from tests.support.chat import limits, opened, somebody
 from tests.support.inside import Inside, inside
-from tests.support.postgres import Postgres
 from tests.support.provider import Scripted
 from tests.support.upstream import Upstream
-
-
-@pytest.fixture(scope="session")
-def templates(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A database of each kind with the schema, to be copied: the migrations take longer than most tests."""
-    file = tmp_path_factory.mktemp("template") / "tako.db"
-    address = postgres.new_database()
-    for url in (f"sqlite:///{file}", address):
-        asyncio.run(migrations.upgrade(url))
-    return file, address
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(
-    request: pytest.FixtureRequest, tmp_path: Path, postgres: Postgres, templates: tuple[Path, str]
-) -> str:
-    """A database of each kind with the schema and nothing in it."""
-    if request.param == "postgresql":
-        return postgres.new_database(template=templates[1])
-    shutil.copy(templates[0], tmp_path / "tako.db")
-    return f"sqlite:///{tmp_path / 'tako.db'}"
 
 
 class Open(Protocol):

@@ -21,8 +21,8 @@ async def create(
     """A new conversation, with `items` as its first messages."""
     authorize(principal, "chat")
     async with chat.db.write() as connection:
-        metadata = responses.cleaned_metadata(metadata)
-        row = await store.add_conversation(connection, principal.id, metadata, title=metadata.get("title", ""))
+        title = clean(metadata.get("title", ""))
+        row = await store.add_conversation(connection, principal.id, responses.cleaned_metadata(metadata), title=title)
         leaf_id = None
         for item in responses.cleaned(items):
             leaf_id = await store.add_message(

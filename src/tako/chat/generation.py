@@ -160,13 +160,13 @@ class Generation:
                 self.task.cancel()
         return self._end
 
-    def within(self, seconds: float) -> None:
-        """End it with what it has if it takes longer."""
-        self._deadline = asyncio.get_running_loop().call_later(seconds, self.end, TOO_LATE)
-
     def tokens(self) -> int:
         """About how many the answer has so far."""
         return estimate(self._output.text())
+
+    def within(self, seconds: float) -> None:
+        """End it with what it has if it takes longer."""
+        self._deadline = asyncio.get_running_loop().call_later(seconds, self.end, TOO_LATE)
 
     def attach(self) -> None:
         """A reader has come: whoever waits for the last one's return need wait no more."""
@@ -219,7 +219,8 @@ class Generation:
             async for pieces in stream:
                 if finished := self._take(pieces):
                     outcome = finished
-                await self._owner.journal.room()
+                if self._owner.journal.full:
+                    await self._owner.journal.room()
         finally:
             await stream.aclose()  # type: ignore[attr-defined]  # every provider is an async generator
         return outcome
@@ -372,15 +373,10 @@ class Generations:
     def find(self, response_id: str) -> Generation | None:
         return self._running.get(response_id)
 
-    def start(self, response: Response, provider: Provider, log: Log, prompt: Prompt, attempts: int = 1) -> Generation:
-        """Ask `provider`; where the log holds text already, `prompt.prefix` says what, and it is continued."""
-        generation = self.add(response, provider, log, prompt, attempts)
-        generation.begin()
-        return generation
-
     def add(self, response: Response, provider: Provider, log: Log, prompt: Prompt, attempts: int = 1) -> Generation:
-        """One whose question is about to be committed: it can be found and stopped, and asks when it is told to
-        `begin`; when the commit fails, `forget` it."""
+        """One whose question is about to be committed: it can be found and stopped, and asks `provider` when it is
+        told to `begin`; when the commit fails, `forget` it. Where the log holds text already, `prompt.prefix` says
+        what, and it is continued."""
         generation = Generation(self, response, log, provider=provider, prompt=prompt, attempts=attempts)
         self._keep(generation)
         return generation

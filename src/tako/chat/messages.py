@@ -74,7 +74,7 @@ def _check_text(request: Ask) -> None:
 
 
 def _default(chat: Chat, principal: Principal) -> str:
-    """The first model of the site, for answers of which nobody knows who gave them."""
+    """The first model that the person may use, for answers of which nobody knows who gave them."""
     models = chat.catalog.models(principal)
     if not models:
         raise NotFound("No model is configured on this site.", code="model_not_found", param="model")

@@ -72,7 +72,7 @@ class Ask:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """`max_running` answers at once in this process; days that responses outside of conversations are kept; seconds
-    that a title may take."""
+    that a title may take. What the owner may change meanwhile is in `site`."""
 
     max_running: int
     response_days: int
@@ -124,6 +124,11 @@ class Chat:
         self.limits = limits
         self.draining = False
 
+    @property
+    def title_model(self) -> str | None:
+        """As the owner has it now; None: the one that answered."""
+        return self.limits.site.current.title_model
+
 
 async def create(chat: Chat, principal: Principal, ask: Ask) -> Response:
     """Store the question and begin the answer, in one transaction; an earlier request with the same
@@ -149,9 +154,9 @@ async def create(chat: Chat, principal: Principal, ask: Ask) -> Response:
         async with chat.db.write() as connection:
             if earlier := await _earlier(connection, principal, ask):
                 return earlier
-            placed = await _in_conversation(connection, principal, ask)
-            plan = await _prepare(connection, principal, placed, model, counts, counted)
-            row, version = await _insert(connection, chat, principal, placed, plan, counts, provider)
+            ask = await _in_conversation(connection, principal, ask)
+            plan = await _prepare(connection, principal, ask, model, counts, counted)
+            row, version = await _insert(connection, chat, principal, ask, plan, counts, provider)
             epoch = await chat.journal.create(connection, row.id)
             _check_room(chat, ask)
             # Before the commit: from then on others may see the row, and must be able to read and to stop it.

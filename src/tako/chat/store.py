@@ -101,15 +101,15 @@ class Response:
 
 
 _RESPONSE = [responses.c[name] for name in Response.__dataclass_fields__]
+_CONVERSATION = [conversations.c[name] for name in Conversation.__dataclass_fields__ if name != "running"]
+_MESSAGE = [messages.c[name] for name in Message.__dataclass_fields__ if name != "items"]
+_RUNNING = responses.c.completed_at.is_(None)  # as the index says it
 # Statements of every answer are built once: building one costs ten times as much as running it.
 _ADD_RESPONSE = insert(responses)
 _CHANGE_RESPONSE = update(responses).where(responses.c.id == bindparam("response"))
 _ADD_ATTEMPT = insert(attempts)
 _END_ATTEMPT = update(attempts).where(attempts.c.response_id == bindparam("response"), attempts.c.ended_at.is_(None))
 _BILL = insert(ledger)
-_CONVERSATION = [conversations.c[name] for name in Conversation.__dataclass_fields__ if name != "running"]
-_MESSAGE = [messages.c[name] for name in Message.__dataclass_fields__ if name != "items"]
-_RUNNING = responses.c.completed_at.is_(None)  # as the index says it
 
 
 # Conversations
@@ -144,6 +144,10 @@ async def conversation(
     if row is None:
         raise no_conversation()
     return Conversation(**row._mapping)
+
+
+def no_message() -> NotFound:
+    return NotFound("There is no such message.", code="message_not_found")
 
 
 def no_conversation() -> NotFound:
@@ -299,10 +303,6 @@ async def message(connection: AsyncConnection, message_id: str) -> Message:
     return found[0]
 
 
-def no_message() -> NotFound:
-    return NotFound("There is no such message.", code="message_not_found")
-
-
 async def branch(connection: AsyncConnection, leaf_id: str, *, page: int) -> list[Message]:
     """The message `leaf_id` and up to `page - 1` of its ancestors, newest first, with their items."""
     up = (
@@ -392,7 +392,7 @@ def _response(row: Row[Any]) -> Response:
 
 
 async def add_response(connection: AsyncConnection, row: Response, provider: str) -> None:
-    """A new response together with its first attempt. Raises `KeyTaken`."""
+    """A new response together with its first attempt."""
     values = {name: getattr(row, name) for name in Response.__dataclass_fields__}
     await connection.execute(_ADD_RESPONSE, values)
     await add_attempt(connection, row.id, 1, provider)

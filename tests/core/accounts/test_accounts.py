@@ -16,7 +16,7 @@ from tako.core.accounts.store import EmailTaken, User
 from tako.core.db import Database, now
 from tako.core.errors import Denied, Invalid, NotFound, TooMany, Unauthenticated
 from tako.core.site.settings import Registration
-from tests.core.accounts.conftest import with_registration
+from tests.core.conftest import with_registration
 
 PASSWORD = "correct horse"
 HERE = "198.51.100.7"

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from tako.core.accounts import accounts as rules
 from tako.core.accounts.accounts import Accounts
-from tests.core.accounts.conftest import browser_of
+from tests.core.conftest import browser_of
 
 ANN = {"email": "ann@example.org", "password": "correct horse"}
 OWNER = {"email": "owner@example.org", "password": "correct horse"}

@@ -89,7 +89,8 @@ def _since(query: Select[Any], today: int) -> Select[Any]:
 
 
 def _tokens() -> Any:
-    return func.sum(ledger.c.input_tokens + ledger.c.output_tokens)
+    """Not the sum of both of a row, which may be more than PostgreSQL's integer holds."""
+    return func.sum(ledger.c.input_tokens) + func.sum(ledger.c.output_tokens)
 
 
 def _sums(today: int | None = None) -> list[Any]:

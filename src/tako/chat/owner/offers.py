@@ -17,7 +17,6 @@ from tako.core import names
 from tako.core.accounts import store as accounts
 from tako.core.accounts.principal import Principal, authorize
 from tako.core.errors import Conflict, Invalid, NotFound
-from tako.core.site.store import mark_changed
 
 _log = structlog.get_logger("tako.models")
 
@@ -70,7 +69,6 @@ async def add(chat: Chat, by: Principal, row: ModelRow) -> None:
         if _is_fixed(chat, row.id):
             raise store.id_taken(row.id)
         await store.add_model(connection, row)
-        await mark_changed(connection, by.id)
     _log.info("model_added", model=row.id, by=by.id)
     await load(chat.db, chat.catalog)
 
@@ -91,7 +89,6 @@ async def change(chat: Chat, by: Principal, model_id: str, changes: Mapping[str,
             await store.update_model(connection, model_id, **{key: getattr(new, key) for key in described})
         if terms:
             await store.offer(connection, model_id, **terms)
-        await mark_changed(connection, by.id)
     _log.info("model_changed", model=model_id, by=by.id, changes=sorted(changes))
     await load(chat.db, chat.catalog)
 
@@ -103,7 +100,6 @@ async def remove(chat: Chat, by: Principal, model_id: str) -> None:
         await accounts.hold_admin(connection, by.id)
         await _added(connection, chat, model_id)
         await store.remove_model(connection, model_id)
-        await mark_changed(connection, by.id)
     _log.info("model_removed", model=model_id, by=by.id)
     await load(chat.db, chat.catalog)
 
@@ -123,7 +119,6 @@ async def order(chat: Chat, by: Principal, model_ids: Sequence[str]) -> None:
             if model_id not in known:
                 raise no_model(model_id)
         await store.order(connection, [*model_ids, *(model_id for model_id in known if model_id not in model_ids)])
-        await mark_changed(connection, by.id)
     await load(chat.db, chat.catalog)
 
 

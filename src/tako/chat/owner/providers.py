@@ -23,7 +23,6 @@ from tako.core.accounts import store as accounts
 from tako.core.accounts.principal import Principal, authorize
 from tako.core.db import Database
 from tako.core.errors import Invalid
-from tako.core.site.store import mark_changed
 
 _log = structlog.get_logger("tako.providers")
 
@@ -81,7 +80,6 @@ async def add(
     async with chat.db.write() as connection:
         await accounts.hold_admin(connection, by.id)
         await store.add_provider(connection, row)
-        await mark_changed(connection, by.id)
     _log.info("provider_added", provider=row.id, by=by.id)
     await load(chat.db, chat.catalog)
     return row
@@ -113,7 +111,6 @@ async def change(chat: Chat, by: Principal, provider_id: str, changes: Mapping[s
             )
         if values:
             await store.update_provider(connection, row.id, **values)
-            await mark_changed(connection, by.id)
         row = await store.provider(connection, row.id)
     _log.info("provider_changed", provider=row.id, by=by.id)
     await load(chat.db, chat.catalog)
@@ -127,7 +124,6 @@ async def remove(chat: Chat, by: Principal, provider_id: str) -> None:
         await accounts.hold_admin(connection, by.id)
         await store.provider(connection, provider_id, lock=True)
         await store.remove_provider(connection, provider_id)
-        await mark_changed(connection, by.id)
     _log.info("provider_removed", provider=provider_id, by=by.id)
     await load(chat.db, chat.catalog)
 

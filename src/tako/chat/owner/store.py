@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,7 +12,7 @@ from tako.chat.catalog import Terms
 from tako.chat.models import offers, provider_models, providers, responses
 from tako.core import ids
 from tako.core.accounts.models import users
-from tako.core.db import now
+from tako.core.db import UPSERTS, now
 from tako.core.errors import Conflict, NotFound
 from tako.core.journal.models import logs
 
@@ -146,8 +144,7 @@ async def terms(connection: AsyncConnection) -> dict[str, Terms]:
 async def offer(connection: AsyncConnection, model_id: str, **values: Any) -> None:
     """Set some of `position`, `enabled`, `admins_only`."""
     before = {"position": None, "enabled": True, "admins_only": False}
-    postgres = connection.dialect.name == "postgresql"
-    row = (postgres_insert if postgres else sqlite_insert)(offers).values(model_id=model_id, **{**before, **values})
+    row = UPSERTS[connection.dialect.name](offers).values(model_id=model_id, **{**before, **values})
     await connection.execute(row.on_conflict_do_update(index_elements=["model_id"], set_=values))
 
 

@@ -108,16 +108,19 @@ class LocalProvider:
             "threads": self._settings.threads,
         }
         child.stdin.write(json.dumps(settings).encode() + b"\n")
+        address = ""
         try:
-            async with asyncio.timeout(PATIENCE):
-                await child.stdin.drain()
-                address = await self._address(child.stdout)
-        except (TimeoutError, ConnectionError):
-            address = ""
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                async with asyncio.timeout(PATIENCE):
+                    await child.stdin.drain()
+                    address = await self._address(child.stdout)
+        finally:
+            # Also when whoever asked has stopped: a child that nobody knows would keep its memory for good.
+            if not address:
+                with contextlib.suppress(ProcessLookupError):
+                    child.kill()
+                await child.wait()
         if not address:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
             raise UpstreamError(
                 f"The local model {self._path} does not start; {self._settings.log or 'its log'} says why.",
                 code="upstream_unreachable",

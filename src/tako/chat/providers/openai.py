@@ -20,10 +20,10 @@ from tako.core.db import now
 # The longest event that an upstream may send, in bytes.
 LONGEST_EVENT = 8 * 2**20
 _WORDS = 300
+_MOST_TOKENS = 10**9
 # OpenRouter's list, the longest that we know, has half a megabyte.
 _LONGEST_LIST = 4 * 2**20
 _CONTEXT_WORDS = ("max_model_len", "context_length", "context_window")
-_MOST_TOKENS = 10**9
 _FINISH: dict[str, Literal["length", "content_filter"]] = {"length": "length", "content_filter": "content_filter"}
 
 
@@ -109,17 +109,22 @@ class OpenAIProvider:
 
     async def stream(self, prompt: Prompt) -> AsyncIterator[list[Piece]]:
         self._answers += 1
+        response: aiohttp.ClientResponse | None = None
         try:
-            async for pieces in self._stream(prompt):
+            response = await self._asked(prompt)
+            async for pieces in self._pieces(response):
                 yield pieces
         finally:
+            if response is not None:
+                # Closes the connection of an answer that was not read to its end: so an upstream learns of a stop.
+                response.close()
             self._answers -= 1
             if self._retired and not self._answers:
                 await self.close()
 
-    async def _stream(self, prompt: Prompt) -> AsyncIterator[list[Piece]]:
-        model = self._by_id[prompt.model]
-        request = self._post("/chat/completions", self._body(prompt, model))
+    async def _asked(self, prompt: Prompt) -> aiohttp.ClientResponse:
+        """The upstream's answer, which is a stream of events."""
+        request = self._post("/chat/completions", self._body(prompt, self._by_id[prompt.model]))
         try:
             async with asyncio.timeout(self.settings.first_token_timeout):
                 response = await request
@@ -127,13 +132,10 @@ class OpenAIProvider:
             raise self._unreachable(error) from error
         except TimeoutError:
             raise self._late() from None
-        try:
-            await self._check(response)
-            async for pieces in self._pieces(response):
-                yield pieces
-        finally:
-            # Closes the connection when the answer was not read to its end: that is how an upstream learns of a stop.
-            response.close()
+        if response.status != 200 or response.content_type != "text/event-stream":
+            async with response:
+                await self._refuse(response)
+        return response
 
     async def count_tokens(self, model: str, text: str) -> int | None:
         if not self._tokenizes:
@@ -225,12 +227,8 @@ class OpenAIProvider:
     def _authorization(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self.settings.api_key}"} if self.settings.api_key else {}
 
-    async def _check(self, response: aiohttp.ClientResponse) -> None:
-        """Raises for everything that is not a stream of events."""
-        if response.status != 200 or response.content_type != "text/event-stream":
-            await self._refuse(response)
-
     async def _refuse(self, response: aiohttp.ClientResponse) -> NoReturn:
+        """Raises what this answer, which is no stream of events, means."""
         words = (await self._words(response)).strip()
         said = f" It said: {words}" if words else ""
         status = response.status

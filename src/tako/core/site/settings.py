@@ -54,7 +54,7 @@ class SiteSettings:
         self._changing = asyncio.Lock()
 
     async def load(self) -> None:
-        """Read what was chosen on the page, by whatever process."""
+        """Read what was chosen on the page."""
         async with self._changing:
             await self._load()
 
@@ -77,7 +77,6 @@ class SiteSettings:
                 async with self.db.write() as connection:
                     for key, value in changes.items():
                         await store.put(connection, key, value, principal.id)
-                    await store.mark_changed(connection, principal.id)
                 _log.info("site_changed", keys=sorted(changes), by=principal.id)
                 await self._load()
         return self.current

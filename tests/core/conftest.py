@@ -5,11 +5,10 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from argon2 import PasswordHasher
 from fastapi import FastAPI, Request, Response
 from starlette.responses import JSONResponse
 
-from tako.core.accounts import http, owner_http, passwords
+from tako.core.accounts import http, owner_http
 from tako.core.accounts.accounts import Accounts
 from tako.core.accounts.authenticate import Authenticator
 from tako.core.accounts.limits import SignInLimit
@@ -21,12 +20,6 @@ from tako.core.site import http as site_http
 from tako.core.site.settings import Choices, Registration, SiteSettings
 
 SITE = "http://site.example"
-
-
-@pytest.fixture(autouse=True)
-def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A real hash takes a tenth of a second of all cores, which only `test_passwords` needs."""
-    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1))
 
 
 @pytest.fixture
