@@ -13,7 +13,7 @@ from tako.chat.providers.base import Reasoning, Text
 from tako.chat.responses import Chat
 from tako.core.accounts.principal import Principal
 from tako.core.errors import NotFound
-from tests.chat.conftest import ended, question, shown
+from tests.support.chat import ended, question, shown
 from tests.support.feed import Listener
 from tests.support.provider import Gate, Scripted, says
 

@@ -11,7 +11,7 @@ from tako.chat.responses import Chat
 from tako.chat.store import Conversation
 from tako.core.accounts.principal import Principal
 from tako.core.errors import NotFound
-from tests.chat.conftest import ended, question
+from tests.support.chat import ended, question
 from tests.support.feed import Listener
 from tests.support.provider import Gate, Scripted, says
 

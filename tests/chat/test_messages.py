@@ -11,7 +11,7 @@ from tako.chat.providers.base import Text, UpstreamError
 from tako.chat.responses import Chat
 from tako.core.accounts.principal import Principal
 from tako.core.errors import Conflict, Invalid, NotFound, Unprocessable
-from tests.chat.conftest import ended, question, shown
+from tests.support.chat import ended, question, shown
 from tests.support.provider import Gate, Scripted, says
 
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -13,13 +11,13 @@ from tako.chat import app, conversations, messages, store, titles
 from tako.chat.models import conversations as table
 from tako.chat.models import ledger, quotas, responses
 from tako.chat.providers.base import Finish, Text, UpstreamError
-from tako.chat.responses import Chat, Limits
+from tako.chat.responses import Chat
 from tako.chat.store import Response
 from tako.core.accounts.principal import Principal
 from tako.core.db import Database
 from tako.core.feed import Feed
 from tako.core.journal import Journal
-from tests.chat.conftest import ended, limits, question
+from tests.support.chat import ended, limits, opened, question
 from tests.support.feed import Listener
 from tests.support.provider import Gate, Scripted, says
 
@@ -36,14 +34,6 @@ async def answered(
     response = await messages.begin(chat, principal, question(text, model))
     await ended(chat, response)
     return response
-
-
-@asynccontextmanager
-async def opened(db: Database, provider: Scripted, of: Limits) -> AsyncIterator[Chat]:
-    """A chat with other limits than the fixture's."""
-    settings = app.ChatSettings(of, upstream_retries=0, unstored_grace=60)
-    async with Journal(db) as journal, app.opened(db, journal, Feed(), [provider], settings) as chat:
-        yield chat
 
 
 async def test_the_first_answer_brings_a_title_and_every_tab_hears_of_it(

@@ -11,7 +11,6 @@ from tako.chat.entries import Appended, PartKind, PartOpened, decode
 from tako.chat.responses import Chat
 from tako.chat.store import Conversation, Item, Message, Running
 from tako.core.accounts.principal import Principal, authorize
-from tako.core.errors import NotFound
 from tako.core.feed import Hint
 
 _PASSED = 1 << 60
@@ -113,7 +112,7 @@ async def _page(
 async def _message_of(connection: AsyncConnection, conversation: Conversation, message_id: str) -> Message:
     message = await store.message(connection, message_id)
     if message.conversation_id != conversation.id:
-        raise NotFound("There is no such message in this conversation.", code="message_not_found")
+        raise store.no_message()
     return message
 
 

@@ -48,7 +48,9 @@ async def find(chat: Chat, principal: Principal, message_id: str) -> tuple[Messa
     """Raises `NotFound`, also for what belongs to somebody else."""
     async with chat.db.read() as connection:
         message = await store.message(connection, message_id)
-        conversation = await store.conversation(connection, message.conversation_id)
+        conversation = await store.conversation(connection, message.conversation_id, deleted=True)
+    if conversation.deleted_at is not None:
+        raise store.no_message()
     authorize(principal, "chat:read", owner_id=conversation.principal_id, missing=store.no_message())
     return message, conversation
 

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tako.chat import store
 from tako.chat.store import Conversation, Message, Response
 from tako.core.accounts.principal import Principal, authorize
-from tako.core.errors import Conflict, Invalid, NotFound
+from tako.core.errors import Conflict, Invalid
 
 # What a model is told that cannot go on from a text of its own.
 GO_ON = (
@@ -100,7 +100,7 @@ def _onward(answer: Message, *, prefix: bool) -> Spot:
 async def _finished(connection: AsyncConnection, conversation: Conversation, message_id: str) -> Message:
     message = await store.message(connection, message_id)
     if message.conversation_id != conversation.id:
-        raise NotFound("There is no such message in this conversation.", code="message_not_found")
+        raise store.no_message()
     if message.status in _RUNNING:
         raise Conflict(
             "An answer is being made here: wait for its end, or stop it.",
