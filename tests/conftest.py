@@ -8,9 +8,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import HealthCheck, settings
 
 from tako import migrations
+from tako.core.accounts import passwords
 from tako.core.db import Database
 from tests.support.postgres import Postgres, running
 from tests.support.process import Server
@@ -26,54 +28,57 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", type=Path, default=None, help="Keep pictures of the page in this folder.")
 
 
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real hash takes a tenth of a second of all cores, which only `test_passwords` needs."""
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     with running() as server:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'tako.db'}"
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.new_database()
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the schema, to be copied: migrations take longer than most tests."""
+    file = tmp_path_factory.mktemp("template") / "tako.db"
+    asyncio.run(migrations.upgrade(f"sqlite:///{file}"))
+    return file
 
 
 @pytest.fixture(scope="session")
-def templates(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A database of each kind with the schema, to be copied: the migrations take longer than most tests."""
-    urls = {
-        "sqlite": f"sqlite:///{tmp_path_factory.mktemp('template') / 'tako.db'}",
-        "postgresql": postgres.new_database(),
-    }
-    for url in urls.values():
-        asyncio.run(migrations.upgrade(url))
-    return urls
+def postgres_template(postgres: Postgres) -> str:
+    """The address of a database with the schema, to be copied."""
+    address = postgres.new_database()
+    asyncio.run(migrations.upgrade(address))
+    return address
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def new_database(
-    request: pytest.FixtureRequest, tmp_path: Path, postgres: Postgres, templates: dict[str, str]
-) -> Callable[[], str]:
-    """Makes databases of each kind with the schema and nothing in them."""
-    template = templates[request.param]
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of each kind with the schema and nothing in it."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "tako.db")
+        return f"sqlite:///{tmp_path / 'tako.db'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database(template=request.getfixturevalue("postgres_template"))
 
-    def new() -> str:
-        if request.param == "postgresql":
-            return postgres.new_database(template)
-        file = tmp_path / f"{uuid.uuid4().hex}.db"
-        shutil.copy(template.removeprefix("sqlite:///"), file)
-        return f"sqlite:///{file}"
 
-    return new
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Makes databases of each kind with the schema and nothing in them, for tests that need several."""
+    if request.param == "sqlite":
+        template: Path = request.getfixturevalue("sqlite_template")
+        return lambda: f"sqlite:///{shutil.copy(template, tmp_path / f'{uuid.uuid4().hex}.db')}"
+    server: Postgres = request.getfixturevalue("postgres")
+    address: str = request.getfixturevalue("postgres_template")
+    return lambda: server.new_database(template=address)
 
 
 @pytest.fixture
 async def db(database_url: str) -> AsyncIterator[Database]:
-    """A database with the schema."""
-    await migrations.upgrade(database_url)
     async with Database(database_url) as database:
         yield database
 

@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterator
+import tempfile
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -22,15 +25,20 @@ from tako import __version__, migrations
 from tako.chat import app as chat_app
 from tako.chat import follow
 from tako.chat.http import conversations as conversations_http
-from tako.chat.http.openapi import document_responses
+from tako.chat.http import owner as owner_http
+from tako.chat.http.openapi import document
+from tako.chat.http.page import conversations as page_http
+from tako.chat.http.page.streams import PageStreams
 from tako.chat.http.requests import invalid
 from tako.chat.http.responses import ResponsesEndpoint
+from tako.chat.owner import ledger
 from tako.chat.providers.base import Provider
 from tako.chat.providers.local import LocalProvider
 from tako.chat.providers.openai import OpenAIProvider
 from tako.chat.providers.settings import local_settings, provider_settings
 from tako.chat.responses import Chat, Limits
 from tako.core.accounts import http as accounts_http
+from tako.core.accounts import owner_http as accounts_owner_http
 from tako.core.accounts import store as accounts_store
 from tako.core.accounts.accounts import Accounts, first_admin_link
 from tako.core.accounts.authenticate import Authenticator
@@ -38,14 +46,17 @@ from tako.core.accounts.limits import SignInLimit
 from tako.core.connection import Connection
 from tako.core.db import Database, now
 from tako.core.errors import Invalid, Misconfigured, NotFound, TakoError
+from tako.core.feed import Feed
 from tako.core.http import Disconnected, Receive, Scope, Send, openai_error, problem, request_id, send_error
 from tako.core.journal import Journal
 from tako.core.logs import configure
 from tako.core.pages import Pages
 from tako.core.proxies import Proxies
+from tako.core.site import http as site_http
+from tako.core.site.settings import Choices, SiteSettings
 from tako.core.sole import only_one
 from tako.core.sse import Wheel
-from tako.settings import Loaded, Settings
+from tako.settings import ON_THE_PAGE, Loaded, Settings, fixed
 
 _log = structlog.get_logger("tako.server")
 
@@ -60,11 +71,13 @@ def serve(loaded: Loaded) -> int:
     settings = loaded.settings
     configure(settings.log_level, settings.log_format)
     with _listening(settings) as listener:
-        return asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_serve(settings, listener))
+        return asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_serve(loaded, listener))
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> int:
-    async with only_one(settings.database, settings.data), _opened(settings) as site:
+async def _serve(loaded: Loaded, listener: socket.socket) -> int:
+    settings = loaded.settings
+    async with only_one(settings.database, settings.data), _opened(loaded) as site:
+        _spare_the_collector()
         config = uvicorn.Config(
             site,
             http=Connection,
@@ -83,15 +96,32 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
     return 0
 
 
+def _spare_the_collector() -> None:
+    """What is there now stays: the collector need not look at it again, nor come after every 700 new objects (together
+    that is a sixteenth of the CPU of a busy server)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 class Site:
     """The ASGI application: long-lived streams go straight to their endpoint, the rest through FastAPI."""
 
-    def __init__(self, db: Database, chat: Chat, wheel: Wheel, api: FastAPI, responses: ResponsesEndpoint) -> None:
+    def __init__(
+        self,
+        db: Database,
+        chat: Chat,
+        wheel: Wheel,
+        api: FastAPI,
+        responses: ResponsesEndpoint,
+        streams: PageStreams,
+    ) -> None:
         self.db = db
         self.chat = chat
         self.wheel = wheel
-        self._api = api
+        self.api = api
         self._responses = responses
+        self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -109,8 +139,10 @@ class Site:
         try:
             if scope["path"] == "/v1/responses" or scope["path"].startswith("/v1/responses/"):
                 await self._responses(scope, receive, send_with_id)
+            elif self._streams.serves(scope):
+                await self._streams(scope, receive, send_with_id)
             else:
-                await self._api(scope, receive, send_with_id)
+                await self.api(scope, receive, send_with_id)
         except Disconnected:
             return
         except TakoError as error:
@@ -159,31 +191,52 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Site]:
+async def _opened(loaded: Loaded) -> AsyncIterator[Site]:
     """The site, with the schema up to date and all its parts open."""
+    settings = loaded.settings
     await migrations.upgrade(settings.database)
-    providers: list[Provider] = [OpenAIProvider(provider_settings(table)) for table in settings.providers]
+    configured: list[Provider] = [OpenAIProvider(provider_settings(table)) for table in settings.providers]
     local = local_settings(settings.local, settings.data)
     if local.enabled:
-        providers.append(LocalProvider(local))
-    chat_settings = chat_app.ChatSettings(
-        Limits(settings.max_running, settings.daily_tokens, settings.response_days),
-        settings.upstream_retries,
-        settings.unstored_grace,
-    )
+        configured.append(LocalProvider(local))
     async with (
         Database(settings.database, max_pages=settings.max_database_pages) as db,
+        _site_settings(loaded, db) as own,
         Journal(db, interval=settings.commit_interval) as journal,
         Wheel(heartbeat=settings.heartbeat, stalled_after=settings.stalled_reader) as wheel,
-        chat_app.opened(db, journal, providers, chat_settings) as chat,
+        chat_app.opened(db, journal, Feed(), configured, _chat_settings(settings, own)) as chat,
     ):
         authenticator = Authenticator(db, Proxies(settings.trusted_proxies), settings.public_url)
-        accounts = Accounts(db, settings.registration, settings.session_days, SignInLimit())
+        accounts = Accounts(db, own, settings.session_days, SignInLimit())
+        tails = follow.Tails()
         endpoint = ResponsesEndpoint(
-            chat, authenticator, wheel, follow.Tails(), settings.foreground_grace, settings.max_body_bytes
+            chat, authenticator, wheel, tails, settings.foreground_grace, settings.max_body_bytes
         )
+        streams = PageStreams(chat, authenticator, wheel, tails, settings.max_body_bytes)
         async with _running(heartbeat=_heartbeat(settings, db, journal, wheel), purge=_purge(db, chat)):
-            yield Site(db, chat, wheel, _api(settings, accounts, chat, authenticator), endpoint)
+            yield Site(db, chat, wheel, _api(settings, accounts, chat, authenticator), endpoint, streams)
+
+
+async def openapi() -> dict[str, Any]:
+    """The document at /openapi.json, of a site that is opened for it in a folder of its own and serves nobody."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data=Path(folder), local={"enabled": False})
+        async with _opened(Loaded(settings, dict.fromkeys(ON_THE_PAGE, "default"))) as site:
+            return site.api.openapi()
+
+
+@asynccontextmanager
+async def _site_settings(loaded: Loaded, db: Database) -> AsyncIterator[SiteSettings]:
+    """What the owner's page may change, as it stands."""
+    chosen = Choices(**{key: getattr(loaded.settings, key) for key in ON_THE_PAGE})
+    own = SiteSettings(db, chosen, fixed(loaded))
+    await own.load()
+    yield own
+
+
+def _chat_settings(settings: Settings, own: SiteSettings) -> chat_app.ChatSettings:
+    limits = Limits(settings.max_running, settings.response_days, own)
+    return chat_app.ChatSettings(limits, settings.upstream_retries, settings.unstored_grace)
 
 
 @asynccontextmanager
@@ -215,9 +268,18 @@ def _api(settings: Settings, accounts: Accounts, chat: Chat, authenticator: Auth
         openapi_url="/openapi.json",
         redirect_slashes=False,
     )
-    api.include_router(accounts_http.router(accounts, authenticator, settings.site_name))
+
+    async def tokens_today(users: Sequence[str]) -> Mapping[str, int]:
+        async with chat.db.read() as connection:
+            return await ledger.tokens_on(connection, now(), users)
+
+    api.include_router(site_http.router(accounts.site, authenticator, chat.catalog.has_real, chat.catalog.has))
+    api.include_router(accounts_http.router(accounts, authenticator))
+    api.include_router(accounts_owner_http.router(accounts.db, authenticator, tokens_today))
+    api.include_router(owner_http.router(chat, authenticator))
     api.include_router(conversations_http.router(chat, authenticator, max_body=settings.max_body_bytes))
-    document_responses(api)
+    api.include_router(page_http.router(chat, authenticator, max_body=settings.max_body_bytes))
+    document(api)
 
     @api.get("/healthz", tags=["operation"], summary="The process lives")
     async def healthz() -> dict[str, str]:

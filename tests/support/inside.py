@@ -5,6 +5,7 @@ import socket
 import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tako.core import ids
 from tako.core.accounts import store, tokens
 from tako.core.connection import Connection
 from tako.server import Site, _opened
-from tako.settings import Settings
+from tako.settings import Loaded, Settings
 
 
 class Inside:
@@ -63,14 +64,14 @@ class Inside:
 async def inside(database_url: str, folder: Path, config: str, **settings: Any) -> AsyncIterator[Inside]:
     """Serve on a free port. `config` is a tako.toml."""
     table = tomllib.loads(config)
-    chosen = Settings(
-        data=folder,
-        database_url=database_url,
-        providers=tuple(table.pop("providers")),
-        local=table.pop("local"),
-        **{**table, **settings},
-    )
-    async with _opened(chosen) as site:
+    given = {
+        "data": folder,
+        "database_url": database_url,
+        **{**table, "providers": tuple(table["providers"]), "local": table["local"]},
+        **settings,
+    }
+    sources = {known.name: "test" if known.name in given else "default" for known in fields(Settings)}
+    async with _opened(Loaded(Settings(**given), sources)) as site:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             async with _listening(site, listener):
                 running = Inside(site, f"http://127.0.0.1:{listener.getsockname()[1]}")

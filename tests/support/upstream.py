@@ -107,6 +107,8 @@ class Upstream:
         self.scripts: dict[str, Script] = {}
         self.then: list[Sequence[Step]] = []  # scripts of the next requests, first come first served
         self.requests: list[dict[str, Any]] = []
+        self.heads: list[str] = []  # request lines and headers
+        self.models: tuple[int, bytes] = (200, b'{"object":"list","data":[]}')  # what GET /models answers
         self.open = 0
         self._changed = asyncio.Condition()
         self._server: asyncio.Server | None = None
@@ -142,6 +144,12 @@ class Upstream:
         with contextlib.closing(writer), contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
+                self.heads.append(head.decode())
+                if head.startswith(b"GET /v1/models "):
+                    status, listing = self.models
+                    start = f"HTTP/1.1 {status} Scripted\r\ncontent-type: application/json\r\n"
+                    writer.write(f"{start}content-length: {len(listing)}\r\n\r\n".encode() + listing)
+                    continue
                 length = next(
                     int(line.split(b":")[1])
                     for line in head.lower().split(b"\r\n")

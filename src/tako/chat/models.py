@@ -10,12 +10,20 @@ conversations = Table(
     Column("id", String(40), primary_key=True),
     Column("principal_id", ForeignKey("principals.id", ondelete="CASCADE"), nullable=False),
     Column("title", Text, nullable=False),
+    Column("title_wanted", Boolean, nullable=False),  # a model is to make one; until then it is cut from the question
+    Column("version", Integer, nullable=False),  # grows with every change that a list or an open page shows
     Column("metadata", JSON, nullable=False),
     Column("leaf_id", String(40)),  # the message that the next post follows; no key, since messages refer back here
     Column("created_at", Micros, nullable=False),
     Column("updated_at", Micros, nullable=False),
     Column("deleted_at", Micros),
     Index("conversations_principal_id_updated_at_ix", "principal_id", "updated_at"),
+)
+Index(
+    "conversations_title_wanted_ix",
+    conversations.c.id,
+    sqlite_where=conversations.c.title_wanted.is_(True),
+    postgresql_where=conversations.c.title_wanted.is_(True),
 )
 
 messages = Table(
@@ -28,6 +36,8 @@ messages = Table(
     Column("model", String(200)),
     Column("status", String(16), nullable=False),
     Column("token_count", Integer),  # of this message alone
+    Column("reason", String(64)),  # why it is incomplete or cancelled
+    Column("error", JSON(none_as_null=True)),  # why it failed: code and message
     Column("created_at", Micros, nullable=False),
 )
 
@@ -73,6 +83,12 @@ responses = Table(
     Index("responses_idempotency_key", "principal_id", "idempotency_key", unique=True),
     Index("responses_expires_at_ix", "expires_at"),
 )
+Index(
+    "responses_running_ix",
+    responses.c.conversation_id,
+    sqlite_where=responses.c.completed_at.is_(None),
+    postgresql_where=responses.c.completed_at.is_(None),
+)
 
 attempts = Table(
     "attempts",
@@ -105,6 +121,7 @@ ledger = Table(
     Column("attempts", Integer, nullable=False),
     Column("created_at", Micros, nullable=False),
     Index("ledger_principal_id_created_at_ix", "principal_id", "created_at"),
+    Index("ledger_created_at_ix", "created_at"),
 )
 
 # Tokens of one principal on one day (UTC, days since 1970): reserved when asked, settled at the end.
@@ -115,4 +132,39 @@ quotas = Table(
     Column("day", Integer, primary_key=True),
     Column("used", Micros, nullable=False),
     Column("reserved", Micros, nullable=False),
+)
+
+# Upstreams that were added on the owner's page; those of tako.toml are not here.
+providers = Table(
+    "providers",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),  # a preset
+    Column("base_url", String(500), nullable=False),
+    Column("api_key", String(500)),  # as it is: see docs/models.md
+    Column("created_at", Micros, nullable=False),
+)
+
+# What those upstreams answer with.
+provider_models = Table(
+    "provider_models",
+    metadata,
+    Column("id", String(200), primary_key=True),  # what clients send
+    Column("provider_id", ForeignKey("providers.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("upstream_model", String(200), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("context_tokens", Integer, nullable=False),
+    Column("max_output_tokens", Integer, nullable=False),
+    Column("created_at", Micros, nullable=False),
+)
+
+# How a model is offered, wherever it was configured; a model without a row is offered to everybody.
+offers = Table(
+    "offers",
+    metadata,
+    Column("model_id", String(200), primary_key=True),
+    Column("position", Integer),  # null: after those that have one
+    Column("enabled", Boolean, nullable=False),
+    Column("admins_only", Boolean, nullable=False),
 )

@@ -4,6 +4,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tako.chat.models import quotas
+from tako.core.accounts.principal import Principal
 from tako.core.db import UPSERTS, Micros
 from tako.core.errors import TooMany
 
@@ -19,7 +20,7 @@ _RESERVE = {
         set_={"reserved": quotas.c.reserved + bindparam("asked", type_=Micros)},
         where=quotas.c.used + quotas.c.reserved + bindparam("asked", type_=Micros) <= bindparam("most", type_=Micros),
     )
-    .returning(quotas.c.day)  # because the row count of an INSERT is kept on SQLite only
+    .returning(quotas.c.day)  # the row count of an INSERT is kept on SQLite only
     for dialect, insert in UPSERTS.items()
 }
 _SETTLE = {
@@ -41,12 +42,9 @@ class QuotaExceeded(TooMany):
 async def reserve(connection: AsyncConnection, principal_id: str, at: int, tokens: int, limit: int) -> None:
     """Set `tokens` of the day of `at` (microseconds) aside. Raises `QuotaExceeded` when `limit` would be passed."""
     row = {"principal_id": principal_id, "day": at // DAY, "used": 0, "reserved": tokens}
-    reservation = _RESERVE[connection.dialect.name]
-    if (
-        tokens > limit
-        or (await connection.execute(reservation, {**row, "asked": tokens, "most": limit})).first() is None
-    ):
-        used = await today(connection, principal_id, at)
+    values = {**row, "asked": tokens, "most": limit}
+    if tokens > limit or (await connection.execute(_RESERVE[connection.dialect.name], values)).first() is None:
+        used = sum(await today(connection, principal_id, at))
         raise QuotaExceeded(
             f"Today's limit of {limit} tokens does not suffice: {used} are used or set aside by running answers, "
             f"and this request may need {tokens}. It starts anew at 00:00 UTC.",
@@ -61,11 +59,15 @@ async def settle(connection: AsyncConnection, principal_id: str, at: int, reserv
     await connection.execute(_SETTLE[connection.dialect.name], {**row, "spent": used, "freed": reserved})
 
 
-async def today(connection: AsyncConnection, principal_id: str, at: int) -> int:
-    """Tokens used or set aside on the day of `at`."""
+async def today(connection: AsyncConnection, principal_id: str, at: int) -> tuple[int, int]:
+    """Tokens used, and tokens set aside, on the day of `at`."""
     found = await connection.execute(
-        select(quotas.c.used + quotas.c.reserved).where(
-            quotas.c.principal_id == principal_id, quotas.c.day == at // DAY
-        )
+        select(quotas.c.used, quotas.c.reserved).where(quotas.c.principal_id == principal_id, quotas.c.day == at // DAY)
     )
-    return int(found.scalar() or 0)
+    row = found.first()
+    return (int(row.used), int(row.reserved)) if row else (0, 0)
+
+
+def limit(principal: Principal, default: int) -> int | None:
+    """Tokens that the principal may use in a day; None for no limit."""
+    return (principal.daily_tokens if principal.daily_tokens is not None else default) or None

@@ -35,7 +35,7 @@ async def only_one(database: str, data: Path) -> AsyncIterator[None]:
 
 @contextmanager
 def _locked_file(data: Path) -> Iterator[None]:
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)  # it will hold password hashes and upstreams' keys
     with open(data / "tako.lock", "a+", encoding="utf-8") as file:
         _lock(file, data)
         yield

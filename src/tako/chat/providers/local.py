@@ -108,16 +108,19 @@ class LocalProvider:
             "threads": self._settings.threads,
         }
         child.stdin.write(json.dumps(settings).encode() + b"\n")
+        address = ""
         try:
-            async with asyncio.timeout(PATIENCE):
-                await child.stdin.drain()
-                address = await self._address(child.stdout)
-        except (TimeoutError, ConnectionError):
-            address = ""
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                async with asyncio.timeout(PATIENCE):
+                    await child.stdin.drain()
+                    address = await self._address(child.stdout)
+        finally:
+            # Also when whoever asked has stopped: a child that nobody knows would keep its memory for good.
+            if not address:
+                with contextlib.suppress(ProcessLookupError):
+                    child.kill()
+                await child.wait()
         if not address:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
             raise UpstreamError(
                 f"The local model {self._path} does not start; {self._settings.log or 'its log'} says why.",
                 code="upstream_unreachable",
@@ -134,7 +137,8 @@ class LocalProvider:
 
     def _provider(self, base_url: str, key: str) -> OpenAIProvider:
         settings = ProviderSettings(name=self.name, base_url=base_url, models=(self._model,), api_key=key)
-        return OpenAIProvider(settings, note=None if self._settings.model else DEMO_NOTE, tokenizes=True)
+        demo = self._settings.model is None
+        return OpenAIProvider(settings, note=DEMO_NOTE if demo else None, demo=demo, tokenizes=True)
 
 
 def demo_model() -> Path:

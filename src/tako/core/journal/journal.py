@@ -102,8 +102,13 @@ class Journal:
         """Why the database takes no entries or no end now; None while all is well."""
         return self._cannot_append or next(iter(self._cannot_end.values()), None)
 
+    @property
+    def full(self) -> bool:
+        """Too much is handed over and not committed: writers wait for `room` before they read on."""
+        return not self._room.is_set()
+
     async def room(self) -> None:
-        """Wait while too much is handed over and not committed; writers call this between reads of their source."""
+        """Until the journal is not `full`."""
         await self._room.wait()
 
     async def flush(self) -> None:
