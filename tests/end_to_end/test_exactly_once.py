@@ -192,7 +192,7 @@ CRASH_AT_THE_END: list[Action] = [("join", 0), *[("say", 3)] * 30, ("flush", 0),
 
 @pytest.mark.parametrize(("mutant", "model"), MUTANTS, ids=lambda value: getattr(value, "__name__", value))
 async def test_a_broken_promise_is_found_out(
-    templates: dict[str, str],
+    sqlite_template: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     mutant: Callable[[pytest.MonkeyPatch], None],
@@ -204,7 +204,7 @@ async def test_a_broken_promise_is_found_out(
         stories = [CRASH_AT_THE_END]
     for n, actions in enumerate(stories):
         file = tmp_path / f"{n}.db"
-        file.write_bytes(Path(templates["sqlite"].removeprefix("sqlite:///")).read_bytes())
+        file.write_bytes(sqlite_template.read_bytes())
         if await tell(f"sqlite:///{file}", tmp_path, actions, model=model, interval=0.05):
             return
     pytest.fail("none of the stories noticed")

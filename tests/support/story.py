@@ -8,7 +8,7 @@ import contextlib
 import random
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -19,7 +19,7 @@ from sqlalchemy import text
 from tako.core.accounts import store as accounts
 from tako.core.accounts import tokens
 from tako.server import Site, _opened
-from tako.settings import Settings
+from tako.settings import Loaded, Settings
 from tests.support.sse import events, text_of
 from tests.support.upstream import Finish, Say, Step, Think, Turnstile, Upstream, words
 
@@ -105,6 +105,7 @@ class Told:
                 },
             ),
         )
+        self.sources = {known.name: "a test" for known in fields(Settings)}
         self.upstream = upstream
         self.model = model
         self.permits = asyncio.Semaphore(0)
@@ -132,7 +133,7 @@ class Told:
         self._stack = AsyncExitStack()
         # What FastAPI serves has no part in the story, and takes longer to build than the story to tell.
         with mock.patch("tako.server._api", return_value=None):
-            self.site = await self._stack.enter_async_context(_opened(self.settings))
+            self.site = await self._stack.enter_async_context(_opened(Loaded(self.settings, self.sources)))
         if not self.key:
             self.key = tokens.new_key()
             async with self.site.db.write() as connection:
