@@ -59,17 +59,12 @@ def postgres_template(postgres: Postgres) -> str:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
     """Makes databases of each kind with the schema and nothing in them."""
-
-    def sqlite() -> str:
-        file = tmp_path / f"{uuid.uuid4().hex}.db"
-        shutil.copy(request.getfixturevalue("sqlite_template"), file)
-        return f"sqlite:///{file}"
-
-    def postgresql() -> str:
-        server: Postgres = request.getfixturevalue("postgres")
-        return server.new_database(template=request.getfixturevalue("postgres_template"))
-
-    return {"sqlite": sqlite, "postgresql": postgresql}[request.param]
+    if request.param == "sqlite":
+        file: Path = request.getfixturevalue("sqlite_template")
+        return lambda: f"sqlite:///{shutil.copy(file, tmp_path / f'{uuid.uuid4().hex}.db')}"
+    server: Postgres = request.getfixturevalue("postgres")
+    template: str = request.getfixturevalue("postgres_template")
+    return lambda: server.new_database(template=template)
 
 
 @pytest.fixture

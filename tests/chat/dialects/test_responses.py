@@ -27,7 +27,7 @@ from tako.chat.entries import (
 from tako.chat.follow import replay
 from tests.support.sse import events, text_of
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parent / "golden/responses"
 AT = 1_790_000_000_000_000
 
 
