@@ -186,7 +186,9 @@ MUTANTS: list[tuple[Callable[[pytest.MonkeyPatch], None], str]] = [
     (quota_never_released, "plain"),
     (end_in_two_transactions, "plain"),
 ]
-# What each of them needs to show itself comes up soon in random stories; this is the end of one, cut by a crash.
+# What most of them need to show themselves comes up soon in random stories. These cut one by a crash: when all that was
+# said has been seen, and at its end.
+CRASH_WHEN_ALL_IS_SEEN: list[Action] = [("join", 0), ("say", 3), ("flush", 0), ("spin", 39), ("crash", 0)] * 2
 CRASH_AT_THE_END: list[Action] = [("join", 0), *[("say", 3)] * 30, ("flush", 0), ("spin", 39), ("crash", 0)] * 2
 
 
@@ -202,6 +204,8 @@ async def test_a_broken_promise_is_found_out(
     stories = [random_actions(seed) for seed in range(12)]
     if mutant is end_in_two_transactions:
         stories = [CRASH_AT_THE_END]
+    if mutant is last_entry_lost_in_a_takeover:
+        stories = [CRASH_WHEN_ALL_IS_SEEN]
     for n, actions in enumerate(stories):
         file = tmp_path / f"{n}.db"
         file.write_bytes(sqlite_template.read_bytes())
