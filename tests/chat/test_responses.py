@@ -10,8 +10,10 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tako.chat import store
+from tako.chat import app, store
+from tako.chat.generation import Generation
 from tako.chat.models import attempts, ledger, messages, quotas, responses
+from tako.core.blobs import blobs
 from tako.core.db import Database
 from tako.core.errors import Unavailable
 from tests.chat.conftest import Open
@@ -365,3 +367,53 @@ async def test_an_upstream_that_wants_more_patience_than_we_have_is_not_waited_f
     assert failed["error"]["code"] == "upstream_rate_limit"
     assert "HTTP 429" in failed["error"]["message"]
     assert len(upstream.requests) == 1
+
+
+# After a crash, and what is thrown away
+
+
+async def test_an_answer_in_a_conversation_that_was_deleted_is_closed_at_the_next_start(
+    open_site: Open, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process died between the deletion and the stop; the next one must start all the same."""
+    async with open_site() as site:
+        conversation = (await site.client.post("/v1/conversations", json={})).json()["id"]
+        gates = [Gate(), Gate()]
+        for gate, stored in zip(gates, (False, True), strict=True):
+            upstream.then = [[gate]]
+            body = {"conversation": conversation, "store": stored, "background": True}
+            assert (await ask(site.client, **body)).status_code == 200
+            await gate.reached.wait()
+        async with site.db.write() as connection:
+            await connection.execute(text("UPDATE conversations SET deleted_at = 1"))
+        end = Generation._store_end
+
+        async def never(self: Generation, outcome: Any) -> None:
+            return None
+
+        monkeypatch.setattr(Generation, "_store_end", never)
+    monkeypatch.setattr(Generation, "_store_end", end)
+    async with open_site() as site:
+        assert len(site.chat.generations) == 0
+        async with site.db.read() as connection:
+            ended = list((await connection.execute(select(responses.c.status))).scalars())
+        assert ended == ["incomplete"] * 2
+        assert await count(site.db, ledger) == 2
+    assert len(upstream.requests) == 2
+
+
+async def test_what_was_not_to_be_stored_is_purged_with_its_question(open_site: Open) -> None:
+    """store=false, an expired and a deleted response leave no text behind; the ledger stays."""
+    async with open_site(unstored_grace=0.0) as site:
+        await ask(site.client, store=False, input="a secret")
+        deleted = (await ask(site.client, input="another secret")).json()["id"]
+        kept = (await ask(site.client, input="no secret")).json()["id"]
+        await site.client.delete(f"/v1/responses/{deleted}")
+        await app.purge(site.chat)
+        async with site.db.read() as connection:
+            left = [bytes(data) for data in (await connection.execute(select(blobs.c.data))).scalars()]
+        assert len(left) == 1
+        assert b"no secret" in left[0]
+        assert await count(site.db, responses) == 1
+        assert await count(site.db, ledger) == 3
+        assert (await site.client.get(f"/v1/responses/{kept}/input_items")).json()["data"]

@@ -56,6 +56,8 @@ class Line:
         if self.on_lost is not None:
             self.on_lost()
 
+    unsent = 0
+
     def abort(self) -> None:
         self.cut()
 

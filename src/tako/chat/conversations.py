@@ -1,5 +1,6 @@
 """Conversations: begun, found, changed, deleted, and read from the first message to the current leaf."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -51,7 +52,7 @@ async def list_of(
     """Newest first, after the conversation with the id `after`."""
     authorize(principal, "chat:read")
     search = clean(search) if search else None
-    async with chat.db.read() as connection:
+    async with chat.searches if search else contextlib.nullcontext(), chat.db.read() as connection:
         if after is not None:
             last = await store.conversation(connection, after)
             authorize(principal, "chat:read", owner_id=last.principal_id, missing=store.no_conversation())

@@ -61,6 +61,8 @@ async def _continuation(chat: Chat, row: Response, model: Model, output: Output)
     in_text = output.open is not None and output.kinds[output.open] == "text"
     if begun and not (model.prefix and in_text):
         return None
+    if await _conversation_is_gone(chat, row):
+        return None
     left = row.ask["max_output_tokens"] - (estimate(prefix) if begun else 0)
     if left <= 0:
         return None
@@ -68,6 +70,18 @@ async def _continuation(chat: Chat, row: Response, model: Model, output: Output)
         spot = await places.again(connection, row, prefix=model.prefix)
         turns = await _turns_again(connection, row, spot)
     return replace(responses.prompt_of(row, model, turns, left), prefix=spot.prefix + prefix)
+
+
+async def _conversation_is_gone(chat: Chat, row: Response) -> bool:
+    """Whether it was deleted while the answer ran: whoever did that wanted the answer stopped."""
+    if row.conversation_id is None:
+        return False
+    try:
+        async with chat.db.read() as connection:
+            await store.conversation(connection, row.conversation_id)
+    except NotFound:
+        return True
+    return False
 
 
 async def _turns_again(connection: AsyncConnection, row: Response, spot: Spot) -> list[Turn]:

@@ -121,6 +121,8 @@ class Chat:
         self.generations = generations
         self.limits = limits
         self.draining = False
+        # A search may take seconds and one of the few connections that read: not all of them.
+        self.searches = asyncio.Semaphore(2)
 
     @property
     def title_model(self) -> str | None:

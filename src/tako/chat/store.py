@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tako.chat.models import attempts, conversations, items, ledger, messages, responses
 from tako.core import ids
+from tako.core.blobs import blobs
 from tako.core.db import now
 from tako.core.errors import NotFound
 from tako.core.journal.models import logs
@@ -521,18 +522,19 @@ async def bill(connection: AsyncConnection, **row: Any) -> None:
 
 
 async def purge_responses(connection: AsyncConnection, *, limit: int) -> int:
-    """Delete ended responses that have expired or were deleted, and their logs' rows. Returns how many."""
-    gone = list(
-        (
-            await connection.execute(
-                select(responses.c.id)
-                .where(or_(responses.c.expires_at <= now(), responses.c.deleted_at.is_not(None)))
-                .where(responses.c.completed_at.is_not(None))
-                .limit(limit)
-            )
-        ).scalars()
+    """Delete ended responses that have expired or were deleted, with their inputs and logs. Returns how many."""
+    found = await connection.execute(
+        select(responses.c.id, responses.c.input_hash)
+        .where(or_(responses.c.expires_at <= now(), responses.c.deleted_at.is_not(None)))
+        .where(responses.c.completed_at.is_not(None))
+        .limit(limit)
     )
+    inputs = {row.id: row.input_hash for row in found}
+    gone = list(inputs)
     if gone:
+        # Its input goes with it: no other response has the same blob, since each item of an input has its own id.
+        kept = [digest for digest in inputs.values() if digest is not None]
+        await connection.execute(delete(blobs).where(blobs.c.hash.in_(kept)))
         await connection.execute(delete(responses).where(responses.c.id.in_(gone)))
         await connection.execute(delete(logs).where(logs.c.id.in_(gone)))
     return len(gone)

@@ -1,5 +1,8 @@
 """The server's HTTP protocol, with the two things that a long-lived reader needs to know about its connection."""
 
+import fcntl
+import sys
+import termios
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -29,6 +32,14 @@ class Connection(HttpToolsProtocol):
     @property
     def lost(self) -> bool:
         return self.transport.is_closing()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the client has not taken yet, here and in the kernel, which tells us of free space only when a
+        third of its own buffer, up to megabytes, is empty."""
+        socket = self.transport.get_extra_info("socket")
+        queued = fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, bytes(4))
+        return int(self.transport.get_write_buffer_size()) + int.from_bytes(queued, sys.byteorder)
 
     def abort(self) -> None:
         """Drop the connection and whatever is still buffered for it."""

@@ -45,7 +45,18 @@ class Source(Protocol):
 class Reader:
     """One consumer of one log over one connection."""
 
-    __slots__ = ("_blocked_at", "_connection", "_due", "_loop", "_send", "_source", "_stopped", "_waiting", "principal")
+    __slots__ = (
+        "_blocked_at",
+        "_connection",
+        "_due",
+        "_loop",
+        "_send",
+        "_source",
+        "_stopped",
+        "_unsent",
+        "_waiting",
+        "principal",
+    )
 
     def __init__(self, source: Source, principal: Principal, scope: Scope, send: Send) -> None:
         self._source = source
@@ -54,6 +65,7 @@ class Reader:
         self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Future[None] | None = None
         self._blocked_at: float | None = None
+        self._unsent = 0
         self._stopped = False
         self._due = False
         self.principal = principal
@@ -78,8 +90,12 @@ class Reader:
         if expires is not None and expires <= now():
             self.stop()
         if self._blocked_at is not None:
-            if self._loop.time() - self._blocked_at >= stalled_after:
+            unsent = self._connection.unsent
+            if unsent < self._unsent:
+                self._blocked_at = self._loop.time()  # it is slow, but it takes what it gets
+            elif self._loop.time() - self._blocked_at >= stalled_after:
                 self._connection.abort()
+            self._unsent = unsent
         elif self._waiting is not None:
             self._due = True
             self()

@@ -1,0 +1,227 @@
+"""Readers over real connections: sessions that end, readers that take nothing, a full disk."""
+
+import asyncio
+import contextlib
+import shutil
+import socket
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import text, update
+
+from tako.chat import follow
+from tako.core.accounts.models import sessions
+from tako.core.db import now
+from tests.chat.conftest import Open
+from tests.conftest import config
+from tests.support.inside import Inside, inside
+from tests.support.sse import events, text_of
+from tests.support.upstream import Finish, Gate, Say, Step, Upstream, answer
+
+QUESTION = {"model": "scripted", "input": "hi", "background": True}
+
+
+async def begun(site: Inside, client: httpx.AsyncClient, upstream: Upstream, *before: Step) -> tuple[str, Gate]:
+    """A running answer that has come as far as a gate."""
+    gate = Gate()
+    upstream.script = [*before, gate, Say(" end"), Finish()]
+    response_id = (await client.post("/v1/responses", json=QUESTION)).json()["id"]
+    await gate.reached.wait()
+    return response_id, gate
+
+
+async def test_a_session_that_expires_ends_its_readers_and_not_the_answer(open_site: Open, upstream: Upstream) -> None:
+    """The stream ends cleanly, between two events; signed in again, the reader goes on where it was."""
+    async with open_site(heartbeat=0.1) as site:
+        browser = await site.new_session(site.owner)
+        response_id, gate = await begun(site, browser, upstream, Say("begin"))
+        async with site.db.write() as connection:
+            await connection.execute(update(sessions).values(expires_at=now() + 700_000))
+        seen = events((await browser.get(f"/v1/responses/{response_id}?stream=true")).content)
+        assert text_of(seen) == "begin"
+        assert (await browser.get(f"/v1/responses/{response_id}")).status_code == 401
+        gate.opened.set()
+        again = await site.new_session(site.owner)
+        path = f"/v1/responses/{response_id}?stream=true&starting_after={seen[-1].id}"
+        rest = events((await again.get(path)).content)
+        assert text_of(seen + rest) == "begin end"
+        assert rest[-1].data["response"]["status"] == "completed"
+
+
+async def test_a_session_that_is_revoked_ends_its_readers_at_the_next_heartbeat(
+    open_site: Open, upstream: Upstream
+) -> None:
+    """Of all devices only the one that signed out."""
+    async with open_site(heartbeat=0.1, lease=0.3) as site:
+        out, other = await site.new_session(site.owner), await site.new_session(site.owner)
+        response_id, gate = await begun(site, out, upstream, Say("begin"))
+        path = f"/v1/responses/{response_id}?stream=true"
+        leaving, staying = asyncio.create_task(out.get(path)), asyncio.create_task(other.get(path))
+        while len(site.site.wheel) < 2:
+            await asyncio.sleep(0)
+        assert (await out.delete("/api/session")).status_code in (200, 204)
+        assert text_of(events((await leaving).content)) == "begin"
+        assert not staying.done()
+        gate.opened.set()
+        assert text_of(events((await staying).content)) == "begin end"
+
+
+async def raw_reader(site: Inside, response_id: str) -> socket.socket:
+    """A connection that has asked for a stream and reads nothing."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(connection, site.address)
+    key = site.client.headers["authorization"]
+    request = f"GET /v1/responses/{response_id}?stream=true HTTP/1.1\r\nhost: x\r\nauthorization: {key}\r\n\r\n"
+    await loop.sock_sendall(connection, request.encode())
+    return connection
+
+
+LONG = ["x" * 50_000] * 200
+
+
+async def test_a_reader_that_takes_no_byte_is_dropped_and_harms_nobody(open_site: Open, upstream: Upstream) -> None:
+    """Its answer and all other readers go on; what is in flight for it stays bounded."""
+    async with open_site(heartbeat=0.1, stalled_reader=0.5) as site:
+        response_id, gate = await begun(site, site.client, upstream, *map(Say, LONG))
+        stuck = await raw_reader(site, response_id)
+        other = asyncio.create_task(site.client.get(f"/v1/responses/{response_id}?stream=true"))
+        loop = asyncio.get_running_loop()
+        while len(site.site.wheel) < 2:
+            await asyncio.sleep(0)
+        while len(site.site.wheel) > 1:
+            await asyncio.sleep(0.01)
+        got = 0
+        with contextlib.closing(stuck), contextlib.suppress(ConnectionError):
+            while data := await loop.sock_recv(stuck, 1 << 20):
+                got += len(data)
+        assert got < sum(map(len, LONG)) / 2
+        gate.opened.set()
+        assert len(text_of(events((await other).content))) == 10_000_004
+
+
+async def test_a_reader_that_takes_a_little_at_a_time_is_not_dropped(open_site: Open, upstream: Upstream) -> None:
+    """Only one that takes no byte for that long is: a phone in a tunnel takes some."""
+    async with open_site(heartbeat=0.1, stalled_reader=1.0) as site:
+        response_id, gate = await begun(site, site.client, upstream, *map(Say, LONG))
+        gate.opened.set()
+        loop = asyncio.get_running_loop()
+        until = time.monotonic() + 3.0
+        with contextlib.closing(await raw_reader(site, response_id)) as slow:
+            while time.monotonic() < until:
+                assert await loop.sock_recv(slow, 2000)
+                await asyncio.sleep(0.05)
+            assert len(site.site.wheel) == 1
+
+
+async def test_a_reader_far_behind_the_rendered_tail_misses_nothing(
+    site: Inside, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It renders for itself what the shared tail has dropped, again and again."""
+    monkeypatch.setattr(follow, "TAIL", 2000)
+    pieces = [f"{n} " + "🐙" * 50 for n in range(400)]
+    gates = [Gate() for _ in range(4)]
+    steps: list[Step] = []
+    for n, gate in enumerate(gates):
+        steps += [*map(Say, pieces[n * 100 : (n + 1) * 100]), gate]
+    upstream.script = [*steps, Finish()]
+    response_id = (await site.client.post("/v1/responses", json=QUESTION)).json()["id"]
+    await gates[0].reached.wait()
+    slow = asyncio.create_task(site.client.get(f"/v1/responses/{response_id}?stream=true"))
+    for gate in gates:
+        await gate.reached.wait()
+        gate.opened.set()
+    streamed = (await slow).content
+    assert text_of(events(streamed)) == "".join(pieces)
+    stored = await site.client.get(f"/v1/responses/{response_id}?stream=true")
+    assert stored.content == streamed.replace(b": hb\n", b"")
+
+
+async def test_a_full_disk_stops_answers_and_space_lets_them_go_on(
+    tmp_path: Path, sqlite_template: Path, upstream: Upstream
+) -> None:
+    """In the same process: what was shown is kept, new questions are refused in clear words, and nothing is lost."""
+    file = tmp_path / "full.db"
+    shutil.copy(sqlite_template, file)
+    pages = file.stat().st_size // 4096
+    async with inside(f"sqlite:///{file}", tmp_path, config(upstream), max_database_pages=pages + 400) as site:
+        async with site.db.write() as connection:
+            await connection.execute(text("CREATE TABLE filler (x BLOB)"))
+            await connection.execute(text("INSERT INTO filler VALUES (zeroblob(1430000))"))
+        said = [f"{n} " + "x" * 4000 for n in range(60)]
+        upstream.script = [*map(Say, said), Finish()]
+        response_id = (await site.client.post("/v1/responses", json=QUESTION)).json()["id"]
+        watching = asyncio.create_task(site.client.get(f"/v1/responses/{response_id}?stream=true"))
+        while site.chat.journal.problem is None:
+            await asyncio.sleep(0.01)
+        refused = await site.client.post("/v1/responses", json=QUESTION)
+        assert refused.json()["error"]["code"] == "storage_full"
+        assert (await site.client.get("/readyz")).status_code == 503
+        snapshot = await site.client.get(f"/v1/responses/{response_id}")
+        assert snapshot.json()["status"] == "in_progress"
+        async with site.db.write() as connection:
+            await connection.execute(text("DROP TABLE filler"))
+        seen = events((await watching).content)
+        assert text_of(seen) == "".join(said)
+        assert seen[-1].data["response"]["status"] == "completed"
+        upstream.script = answer("well")
+        assert (await site.client.post("/v1/responses", json=QUESTION)).status_code == 200
+        assert (await site.client.get("/readyz")).status_code == 200
+
+
+async def test_a_branch_of_ten_thousand_messages_is_asked_and_read(site: Inside, upstream: Upstream) -> None:
+    """Ancestors are walked only until the budget is full; items come in pages, in both directions."""
+    conversation = (await site.client.post("/v1/conversations", json={})).json()["id"]
+    async with site.db.write() as connection:
+        ids = [f"mesg_{n:032x}" for n in range(10_000)]
+        await connection.execute(
+            text(
+                "INSERT INTO messages (id, conversation_id, parent_id, role, status, token_count, created_at) "
+                "VALUES (:id, :conversation, :parent, :role, 'completed', 20, 0)"
+            ),
+            [
+                {
+                    "id": message_id,
+                    "conversation": conversation,
+                    "parent": ids[n - 1] if n else None,
+                    "role": "user" if n % 2 == 0 else "assistant",
+                }
+                for n, message_id in enumerate(ids)
+            ],
+        )
+        await connection.execute(
+            text(
+                "INSERT INTO items (id, message_id, position, type, content, text) "
+                "VALUES (:id, :message, 0, 'message', :content, :text)"
+            ),
+            [
+                {
+                    "id": f"msg_{n:032x}",
+                    "message": message_id,
+                    "content": '{"type": "message", "role": "user", "content": []}',
+                    "text": f"message {n}",
+                }
+                for n, message_id in enumerate(ids)
+            ],
+        )
+        await connection.execute(text("UPDATE conversations SET leaf_id = :leaf"), {"leaf": ids[-1]})
+    asked = {"model": "small", "input": "and?", "conversation": conversation}
+    refused = await site.client.post("/v1/responses", json=asked)
+    assert refused.json()["error"]["code"] == "context_length_exceeded"
+    shortened = await site.client.post("/v1/responses", json={**asked, "truncation": "auto"})
+    assert shortened.json()["status"] == "completed"
+    turns = [turn["content"] for turn in upstream.requests[-1]["messages"]]
+    assert 2 <= len(turns) < 10
+    assert turns[-2:] == ["message 9999", "and?"]
+    path = f"/v1/conversations/{conversation}/items?limit=100"
+    newest = (await site.client.get(path)).json()
+    assert newest["has_more"] is True
+    assert newest["data"][2]["id"] == f"msg_{9999:032x}"
+    second = (await site.client.get(f"{path}&after={newest['last_id']}")).json()
+    assert second["data"][0]["id"] == f"msg_{9901:032x}"
+    oldest = (await site.client.get(f"{path}&order=asc")).json()
+    assert [item["id"] for item in oldest["data"]] == [f"msg_{n:032x}" for n in range(100)]
