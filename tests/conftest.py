@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -56,13 +57,20 @@ def postgres_template(postgres: Postgres) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of each kind with the schema and nothing in it."""
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Makes databases of each kind with the schema and nothing in them."""
     if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "tako.db")
-        return f"sqlite:///{tmp_path / 'tako.db'}"
+        file: Path = request.getfixturevalue("sqlite_template")
+        return lambda: f"sqlite:///{shutil.copy(file, tmp_path / f'{uuid.uuid4().hex}.db')}"
     server: Postgres = request.getfixturevalue("postgres")
-    return server.new_database(template=request.getfixturevalue("postgres_template"))
+    template: str = request.getfixturevalue("postgres_template")
+    return lambda: server.new_database(template=template)
+
+
+@pytest.fixture
+def database_url(new_database: Callable[[], str]) -> str:
+    """A database of each kind with the schema and nothing in it."""
+    return new_database()
 
 
 @pytest.fixture

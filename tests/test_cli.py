@@ -90,6 +90,8 @@ def test_disabling_and_resetting(shell: Shell) -> None:
     shell.succeeds("user", "disable", "ann@example.org")
     assert shell.rows("SELECT count(*) FROM api_keys WHERE revoked_at IS NULL") == [(0,)]
     assert "disabled" in shell.fails("token", "create", "ann@example.org")
+    shell.succeeds("user", "enable", "ann@example.org")
+    shell.succeeds("token", "create", "ann@example.org")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tako.core.errors import Misconfigured
-from tako.settings import Described, Loaded, Settings, describe, load
+from tako.core.site.settings import KEYS
+from tako.settings import ON_THE_PAGE, Described, Loaded, Settings, describe, fixed, load
 
 
 @pytest.fixture(autouse=True)
@@ -165,3 +166,27 @@ def test_every_setting_has_a_help_text() -> None:
 
 def test_public_addresses_are_kept_as_browsers_write_them() -> None:
     assert load({}, {"TAKO_PUBLIC_URL": "HTTPS://WWW.Example.org/"}).settings.public_url == "https://www.example.org"
+
+
+def test_what_the_page_may_change_is_fixed_where_something_else_sets_it() -> None:
+    written('site_name = "Mine"')
+    loaded = load({"registration": "open"}, {"TAKO_DAILY_TOKENS": "5"})
+    assert fixed(loaded) == {
+        "site_name": "tako.toml",
+        "registration": "--registration",
+        "daily_tokens": "TAKO_DAILY_TOKENS",
+    }
+    assert set(ON_THE_PAGE) == set(KEYS)
+
+
+def test_a_choice_of_the_page_is_shown_as_such_and_as_hidden_where_something_else_wins() -> None:
+    written('site_name = "Mine"')
+    page = {"site_name": "Page", "daily_tokens": 5}
+    seen = {setting.name: setting for setting in describe(load({}, {}), page)}
+    assert (seen["site_name"].value, seen["site_name"].source, seen["site_name"].hidden) == (
+        "Mine",
+        "tako.toml",
+        "Page",
+    )
+    assert (seen["daily_tokens"].value, seen["daily_tokens"].source, seen["daily_tokens"].hidden) == (5, "page", None)
+    assert (seen["registration"].source, seen["registration"].hidden) == ("default", None)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,6 +54,13 @@ class Pause:
 
 
 @dataclass(frozen=True)
+class Turnstile:
+    """Nothing more until the test lets one step through."""
+
+    permits: asyncio.Semaphore
+
+
+@dataclass(frozen=True)
 class Finish:
     """The end: finish_reason, usage, [DONE]."""
 
@@ -61,7 +68,8 @@ class Finish:
     usage: tuple[int, int] | None = (7, 11)
 
 
-Step = Say | Think | Raw | Gate | Status | Cut | Pause | Finish
+Step = Say | Think | Raw | Gate | Turnstile | Status | Cut | Pause | Finish
+Script = Sequence[Step] | Callable[[dict[str, Any]], Sequence[Step]]  # or what makes it from the request
 
 
 def words(seed: int, count: int) -> list[str]:
@@ -95,8 +103,8 @@ class Upstream:
     """`async with Upstream() as upstream`; set `script` (or `scripts[model]`) before asking."""
 
     def __init__(self) -> None:
-        self.script: Sequence[Step] = answer("Hello", " world")
-        self.scripts: dict[str, Sequence[Step]] = {}
+        self.script: Script = answer("Hello", " world")
+        self.scripts: dict[str, Script] = {}
         self.then: list[Sequence[Step]] = []  # scripts of the next requests, first come first served
         self.requests: list[dict[str, Any]] = []
         self.heads: list[str] = []  # request lines and headers
@@ -114,9 +122,11 @@ class Upstream:
     async def __aexit__(self, *exc: object) -> None:
         assert self._server is not None
         self._server.close()
-        for task in asyncio.all_tasks():
-            if task.get_name() == "upstream-connection":
-                task.cancel()
+        connections = [task for task in asyncio.all_tasks() if task.get_name() == "upstream-connection"]
+        for task in connections:
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+        await asyncio.sleep(0)
 
     async def idle(self) -> None:
         """Until no answer is being made."""
@@ -131,7 +141,7 @@ class Upstream:
         task = asyncio.current_task()
         assert task is not None
         task.set_name("upstream-connection")
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 self.heads.append(head.decode())
@@ -150,16 +160,17 @@ class Upstream:
                     writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
                     continue
                 await self._answer(body, reader, writer)
-        writer.close()
 
     async def _answer(self, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         script = self.then.pop(0) if self.then else self.scripts.get(body["model"], self.script)
+        if callable(script):
+            script = script(body)
         async with self._changed:
             self.requests.append(body)
             self.open += 1
             self._changed.notify_all()
-        gone = asyncio.create_task(reader.read(1))
-        play = asyncio.create_task(self._play(script, writer))
+        gone = asyncio.create_task(reader.read(1), name="upstream-gone")
+        play = asyncio.create_task(self._play(script, writer), name="upstream-play")
         try:
             await asyncio.wait((gone, play), return_when=asyncio.FIRST_COMPLETED)
             if play.done():
@@ -205,6 +216,9 @@ class Upstream:
                     await writer.drain()
                     step.reached.set()
                     await step.opened.wait()
+                case Turnstile(permits):
+                    await writer.drain()
+                    await permits.acquire()
                 case Pause(seconds):
                     await asyncio.sleep(seconds)
                 case Raw(data):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from tako.chat import responses, store, titles
+from tako.chat import recovery, store, titles
 from tako.chat.catalog import Catalog
 from tako.chat.generation import SHUTDOWN, Generations
 from tako.chat.owner.providers import load
@@ -47,7 +47,7 @@ async def opened(
         ) as generations:
             chat = Chat(db, journal, feed, catalog, generations, settings.limits)
             for left in await journal.take_over():
-                await responses.recover(chat, left)
+                await recovery.recover(chat, left)
             async with titles.making(chat):
                 yield chat
     finally:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tako.chat import store
+from tako.chat.providers.base import Turn
 from tako.chat.store import Conversation, Message, Response
 from tako.core.accounts.principal import Principal, authorize
 from tako.core.errors import Conflict, Invalid
@@ -53,6 +54,10 @@ class Spot:
     answer: Message | None = None
     prefix: str = ""
     then: str = ""
+
+    def told(self) -> list[Turn]:
+        """What the model is told at the end."""
+        return [Turn("user", self.then)] if self.then else []
 
 
 async def find(

@@ -1,4 +1,4 @@
-"""Asking: a response is created in one transaction, and its generation begins. Also stopping and recovering."""
+"""Asking: a response is created in one transaction, and its generation begins. Also finding, joining and stopping."""
 
 import asyncio
 import hashlib
@@ -14,7 +14,7 @@ from tako.chat import history, places, quota, store
 from tako.chat.catalog import Catalog
 from tako.chat.dialects import responses as dialect
 from tako.chat.entries import Created, clean, encode
-from tako.chat.generation import CANCELLED, INTERRUPTED, Generation, Generations, Output
+from tako.chat.generation import CANCELLED, Generation, Generations
 from tako.chat.places import Place, Spot
 from tako.chat.providers.base import Model, Prompt, Provider, Turn, UpstreamError
 from tako.chat.store import Item, Response
@@ -24,14 +24,12 @@ from tako.core.accounts.principal import Principal, authorize
 from tako.core.db import Database, now
 from tako.core.errors import Conflict, Invalid, NotFound, Unavailable, Unprocessable
 from tako.core.feed import Feed, Hint
-from tako.core.journal import Journal, Left
+from tako.core.journal import Journal
 from tako.core.site.settings import SiteSettings
 
 _log = structlog.get_logger("tako.responses")
 
 DAY = 86_400_000_000
-# An answer that was begun this often is not begun again, whatever takes it over.
-MAX_ATTEMPTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +159,14 @@ async def create(chat: Chat, principal: Principal, ask: Ask) -> Response:
             _check_room(chat, ask)
             # Before the commit: from then on others may see the row, and must be able to read and to stop it.
             log = chat.journal.open(row.id, epoch, [row.created])
-            prompt = replace(_prompt(row, model, plan.turns, plan.output_tokens), prefix=plan.spot.prefix)
+            prompt = replace(prompt_of(row, model, plan.turns, plan.output_tokens), prefix=plan.spot.prefix)
             generation = chat.generations.add(row, provider, log, prompt)
     except BaseException:
         if generation is not None:
             chat.generations.forget(generation)
         raise
     _tell(chat, row, version, begun=ask.begin is not None)
-    _begin(chat, generation)
+    begin(chat, generation)
     return row
 
 
@@ -237,33 +235,8 @@ async def delete(chat: Chat, principal: Principal, response_id: str) -> None:
         await store.delete_response(connection, row.id)
 
 
-async def recover(chat: Chat, left: Left) -> None:
-    """Decide about an answer whose process died: go on where that is possible, else close it with all that it has."""
-    async with chat.db.write() as connection:
-        row = await store.response(connection, left.log_id, hidden=True)
-        attempts = await store.count_attempts(connection, row.id)
-        await store.end_attempt(connection, row.id, "lost")
-    entries = [row.created]
-    while (n := len(entries)) in left.entries:
-        entries.append(left.entries[n])
-    log = chat.journal.open(row.id, left.epoch, entries)
-    model_and_provider = chat.catalog.get(row.model)
-    if model_and_provider is None:
-        await chat.generations.close(row, log, INTERRUPTED, None, attempts)
-        return
-    model, provider = model_and_provider
-    prompt = await _continuation(chat, row, model, Output.of(entries)) if attempts < MAX_ATTEMPTS else None
-    if prompt is None:
-        _log.info("answer_closed_after_crash", response=row.id, entries=len(entries))
-        await chat.generations.close(row, log, INTERRUPTED, provider, attempts)
-        return
-    _log.info("answer_goes_on_after_crash", response=row.id, entries=len(entries))
-    async with chat.db.write() as connection:
-        await store.add_attempt(connection, row.id, left.epoch, provider.name)
-    _begin(chat, chat.generations.add(row, provider, log, prompt, attempts + 1))
-
-
-def _begin(chat: Chat, generation: Generation) -> None:
+def begin(chat: Chat, generation: Generation) -> None:
+    """Its question is stored: ask the provider."""
     generation.begin()
     if generation.response.purpose == "title":
         generation.within(chat.limits.title_patience)
@@ -274,46 +247,6 @@ def _tell(chat: Chat, row: Response, version: int, *, begun: bool) -> None:
     if row.conversation_id is not None and row.message_id is not None:
         kinds = ("created", "running") if begun else ("running",)
         chat.feed.publish(row.principal_id, *(Hint(kind, row.conversation_id, version) for kind in kinds))
-
-
-async def _continuation(chat: Chat, row: Response, model: Model, output: Output) -> Prompt | None:
-    """How to go on with an interrupted answer; None when it has to be closed.
-
-    A foreground answer has lost its reader. One that showed nothing is asked for again. One in the middle of its text
-    goes on when the provider can continue a prefix.
-    """
-    if not row.background:
-        return None
-    prefix = output.text("text")
-    begun = bool(output.kinds)
-    in_text = output.open is not None and output.kinds[output.open] == "text"
-    if begun and not (model.prefix and in_text):
-        return None
-    left = row.ask["max_output_tokens"] - (estimate(prefix) if begun else 0)
-    if left <= 0:
-        return None
-    async with chat.db.read() as connection:
-        spot = await places.again(connection, row, prefix=model.prefix)
-        turns = await _turns_again(connection, row, spot)
-    return replace(_prompt(row, model, turns, left), prefix=spot.prefix + prefix)
-
-
-async def _turns_again(connection: AsyncConnection, row: Response, spot: Spot) -> list[Turn]:
-    """The turns that a stored response was asked with."""
-    budget = row.ask["context_tokens"] - estimate(spot.prefix)
-    if row.message_id is not None:
-        turns, _, _ = await history.collect(history.of_branch(connection, spot.leaf_id), budget, drop_oldest=True)
-        return [*turns, *_then(spot)]
-    own = [history.turn_of(item) for item in await history.input_items(connection, row)]
-    if row.purpose == "title":
-        return own
-    earlier = await _history_of(connection, row.conversation_id, row.previous_response_id)
-    turns, _, _ = await history.collect(earlier, budget - row.input_tokens, drop_oldest=True)
-    return [*turns, *own]
-
-
-def _then(spot: Spot) -> list[Turn]:
-    return [Turn("user", spot.then)] if spot.then else []
 
 
 def _chosen(chat: Chat, principal: Principal, ask: Ask) -> tuple[Model, Provider]:
@@ -395,7 +328,7 @@ async def _prepare(
         raise history.too_long()
     earlier = history.of_chain(connection, previous) if previous else history.of_branch(connection, spot.leaf_id)
     turns, used, dropped = await history.collect(earlier, budget, drop_oldest=ask.drop_oldest)
-    turns += [*(history.turn_of(asdict(item)) for item in ask.input), *_then(spot)]
+    turns += [*(history.turn_of(asdict(item)) for item in ask.input), *spot.told()]
     input_tokens = own + used
     output_tokens = min(wanted, model.context_tokens - input_tokens)
     at = now()
@@ -459,18 +392,6 @@ async def _previous(connection: AsyncConnection, principal: Principal, response_
             param="previous_response_id",
         )
     return previous
-
-
-async def _history_of(connection: AsyncConnection, conversation_id: str | None, previous_id: str | None) -> Any:
-    if previous_id is not None:
-        try:
-            return history.of_chain(connection, await store.response(connection, previous_id))
-        except NotFound:
-            return history.of_branch(connection, None)
-    if conversation_id is not None:
-        leaf_id = (await store.conversation(connection, conversation_id)).leaf_id
-        return history.of_branch(connection, leaf_id)
-    return history.of_branch(connection, None)
 
 
 async def _insert(
@@ -553,7 +474,8 @@ def message_item(item: InputItem) -> Item:
     return Item(ids.new("msg"), "message", {"type": "message", "role": item.role, "content": [part]}, item.text)
 
 
-def _prompt(row: Response, model: Model, turns: list[Turn], output_tokens: int) -> Prompt:
+def prompt_of(row: Response, model: Model, turns: list[Turn], output_tokens: int) -> Prompt:
+    """What the provider is asked."""
     instructions = row.ask["instructions"]
     system = [Turn("system", instructions)] if instructions else []
     return Prompt(

@@ -12,7 +12,7 @@ from tako.chat.entries import AnyEntry, Appended, Created, Ended, PartClosed, Pa
 from tako.chat.follow import replay
 from tests.chat.test_fold import logs
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parent / "golden/compact"
 AT = 1_764_000_000_000_000
 BEGIN = (Created("resp_1", AT, True, b'{"id":"resp_1"}'), Started())
 

@@ -17,6 +17,9 @@ def main() -> None:
     parent = os.getppid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # A Ctrl-C or `systemctl stop` reaches all processes; the answers that run here are to end within their grace.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     settings = json.loads(sys.stdin.readline())
     if os.getppid() != parent:
         os._exit(1)
