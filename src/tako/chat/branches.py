@@ -80,13 +80,14 @@ async def show(
 async def walk(chat: Chat, principal: Principal, conversation_id: str, message_id: str) -> None:
     """Make the newest leaf below that message the current one. Raises `NotFound`."""
     authorize(principal, "chat")
-    async with chat.db.write() as connection:
-        conversation = await store.conversation(connection, conversation_id, lock=True)
+    async with chat.db.read() as connection:  # a long tree takes a while to walk: nobody's writes wait for it
+        conversation = await store.conversation(connection, conversation_id)
         authorize(principal, "chat", owner_id=conversation.principal_id, missing=store.no_conversation())
         await _message_of(connection, conversation, message_id)
         leaf_id = await store.newest_leaf(connection, message_id)
-        if leaf_id == conversation.leaf_id:
-            return
+    if leaf_id == conversation.leaf_id:
+        return
+    async with chat.db.write() as connection:
         version = await store.update_conversation(connection, conversation.id, leaf_id=leaf_id)
     chat.feed.publish(principal.id, Hint("changed", conversation.id, version))
 
