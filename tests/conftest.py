@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from hypothesis import HealthCheck, settings
 
 from tako import migrations
-from tako.core.accounts import passwords
+from tako.core.accounts import accounts, owner, passwords
 from tako.core.db import Database
 from tests.support.postgres import Postgres, running
 from tests.support.process import Server
@@ -133,8 +133,7 @@ class Site:
         """Start the server (again)."""
         await self.server.start()
         if not self.key:
-            await self.server.tako("user", "create", "owner@example.org", "--admin", stdin="correct horse\n")
-            self.key = await self.server.tako("token", "create", "owner@example.org")
+            self.key = await owner_with_a_key(self.server.database_url)
         await self.client.aclose()
         self.client = self.new_client(self.key)
 
@@ -144,15 +143,26 @@ class Site:
         return httpx.AsyncClient(base_url=self.server.url, headers=headers, timeout=60, trust_env=False, limits=limits)
 
 
+async def owner_with_a_key(database_url: str) -> str:
+    """What `tako user create` and `tako token create` do, without two processes more. Returns the key."""
+    async with Database(database_url) as db:
+        user = await owner.create_user(db, "owner@example.org", "correct horse", admin=True)
+        _, key = await accounts.create_key(db, user.id, "test", ["chat"], allowed=frozenset({"chat"}))
+    return key
+
+
 @pytest.fixture
-async def serve(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Callable[..., Site]]:
+async def serve(tmp_path: Path, upstream: Upstream, sqlite_template: Path) -> AsyncIterator[Callable[..., Site]]:
     """Makes sites: `await serve(extra_config).start()`; ends them after the test."""
     made: list[Site] = []
 
     def make(extra: str = "", **environment: str) -> Site:
         folder = tmp_path / f"site-{len(made)}"
         folder.mkdir()
-        made.append(Site(Server(folder, config(upstream, extra), environment)))
+        server = Server(folder, config(upstream, extra), environment)
+        server.data.mkdir(parents=True)
+        shutil.copy(sqlite_template, server.data / "tako.db")
+        made.append(Site(server))
         return made[-1]
 
     yield make

@@ -25,6 +25,7 @@ class Server:
         around = {name: value for name, value in os.environ.items() if not name.startswith("TAKO_")}
         self.environment = {**around, "TAKO_CONFIG": str(folder / "tako.toml"), **(environment or {})}
         (folder / "tako.toml").write_text(config, encoding="utf-8")
+        self.database_url = self.environment.get("TAKO_DATABASE_URL", f"sqlite:///{self.data / 'tako.db'}")
         self.port = 0
         self.url = ""
         self.said = ""
