@@ -20,7 +20,7 @@ export UV_NO_PROGRESS := 1
 export PAGE_BUILT_BY := make
 CHECKS := format lint types contracts web-check $(WEB)
 
-.PHONY: help run web test check format lint types contracts web-check chromium test-faults bench clean
+.PHONY: help run web test check format lint types contracts web-check chromium mariadb mysql test-faults bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -30,7 +30,7 @@ run: $(STAMPS)/installed $(WEB) ## Install, build the page, serve on http://127.
 
 web: $(WEB) ## Build the page
 
-test: $(STAMPS)/dev $(STAMPS)/clients chromium ## Everything: format, lint, types, contracts, web, all tests
+test: $(STAMPS)/dev $(STAMPS)/clients chromium mariadb mysql ## Everything: format, lint, types, contracts, web, all tests
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(CHECKS)
 	@echo "== tests"
 	@$(BIN)/pytest -q -n 4 tests
@@ -106,3 +106,11 @@ chromium:
 	@command -v chromium >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ]; then echo "== installing Chromium"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	  else echo "The browser tests need Chromium. As root: apt-get install --no-install-recommends chromium"; exit 1; fi; }
+
+mariadb:
+	@for program in mariadbd mariadb-install-db; do PATH="$$PATH:/usr/sbin" command -v $$program >/dev/null && continue; \
+	  if [ "$$(id -u)" = 0 ]; then echo "== installing MariaDB"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mariadb-server-core mariadb-client-core >/dev/null; \
+	  else echo "The tests of tako ferry need MariaDB. As root: apt-get install --no-install-recommends mariadb-server-core mariadb-client-core"; exit 1; fi; done
+
+mysql:
+	@scripts/mysql
