@@ -319,3 +319,13 @@ def _comments(planned: PlannedTable, names: _Names) -> Iterator[str]:
             yield f"COMMENT ON COLUMN {where}.{postgres(column.target)} IS {literal(column.comment)}"
 
 
+def dropped(tables: Sequence[PlannedTable], into: str) -> Iterator[str]:
+    """What is left when the tables are gone: functions, types and collations that the statements above have made."""
+    used = {column.collation for table in tables for column in table.columns}
+    for table in tables:
+        function = fitting(f"{table.target}_on_update")
+        yield f"DROP FUNCTION IF EXISTS {postgres(into)}.{postgres(function)}()"
+        yield from (f"DROP TYPE IF EXISTS {column.type}" for column in table.columns if column.labels)
+    for name in COLLATIONS:
+        if name in used:
+            yield f"DROP COLLATION IF EXISTS {postgres(into)}.{postgres(name)}"

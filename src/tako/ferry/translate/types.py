@@ -262,7 +262,7 @@ def _to_text(at: _Context) -> Rendering:
 
 
 def _text_to_uuid(at: _Context) -> Rendering:
-    digest = f"REPLACE(LOWER({at.name}),'-','')"
+    digest = f"REPLACE(LOWER(CONVERT({at.name} USING utf8mb4)),'-','')"
     return Rendering("uuid", at.name, "uuid", digest, "replace({c}::text,'-','')", key="text")
 
 
