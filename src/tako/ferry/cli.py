@@ -27,7 +27,9 @@ DEFAULT = Path("plan.json")
 def plan(
     source_url: Annotated[str, typer.Argument(help="mysql://user@host:3306/database")],
     target_url: Annotated[str, typer.Argument(help="postgresql://user@host:5432/database")],
-    config: Annotated[Path | None, typer.Option("-c", "--config", help="Rules; by default ferry.toml, if there is one.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("-c", "--config", help="Rules; by default ferry.toml, if there is one.")
+    ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Where the plan is written to.")] = DEFAULT,
     as_json: Json = False,
 ) -> None:
@@ -50,7 +52,9 @@ def plan(
                 f"Passwords are not written into {out}: set {connection.PASSWORD} and {target.connection.PASSWORD} for copy and verify."
             )
     if made.open_questions:
-        raise Refused(f"The plan {out} has {len(made.open_questions)} open questions: answer them in ferry.toml and plan again.")
+        raise Refused(
+            f"The plan {out} has {len(made.open_questions)} open questions: answer them in ferry.toml and plan again."
+        )
 
 
 @app.command()
@@ -58,8 +62,12 @@ def copy(
     file: PlanFile = DEFAULT,
     as_json: Json = False,
     max_mb_per_s: Annotated[float | None, typer.Option(help="No faster than this.", min=0)] = None,
-    sleep_ratio: Annotated[float | None, typer.Option(help="After each chunk, rest this many times as long as it took.", min=0)] = None,
-    max_load: Annotated[int | None, typer.Option(help="Wait while the source runs more threads than this.", min=0)] = None,
+    sleep_ratio: Annotated[
+        float | None, typer.Option(help="After each chunk, rest this many times as long as it took.", min=0)
+    ] = None,
+    max_load: Annotated[
+        int | None, typer.Option(help="Wait while the source runs more threads than this.", min=0)
+    ] = None,
 ) -> None:
     """Copy all rows, then make keys and constraints. Killed at any point, it goes on when it is run again."""
     from tako.ferry import copy as copying
@@ -115,7 +123,9 @@ def status(file: PlanFile = DEFAULT, as_json: Json = False) -> None:
 
 
 @app.command()
-def accept(table: Annotated[str, typer.Argument(help="The source's name of the table.")], file: PlanFile = DEFAULT) -> None:
+def accept(
+    table: Annotated[str, typer.Argument(help="The source's name of the table.")], file: PlanFile = DEFAULT
+) -> None:
     """Give up the rows of a table that PostgreSQL refused; the copy goes on without them."""
     from tako.ferry.target import state
 
@@ -138,7 +148,11 @@ def abort(
     made, target = _opened(file)
     with target:
         tables = abort.tables(made, target)
-        if tables and not yes and not typer.confirm(f"Drop {len(tables)} tables of {made.target.schema} and all rows in them?"):
+        if (
+            tables
+            and not yes
+            and not typer.confirm(f"Drop {len(tables)} tables of {made.target.schema} and all rows in them?")
+        ):
             raise typer.Abort
         abort.run(made, target)
     said = f"{len(tables)} tables are dropped." if tables else "There was nothing of this plan in the target."

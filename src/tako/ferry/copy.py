@@ -97,7 +97,9 @@ def _begin(plan: Plan, target: Target) -> None:
         return
     taken = target.taken(plan.target.schema, [table.target for table in plan.tables])
     if taken:
-        raise Blocked(f"The target has a table {plan.target.schema}.{taken[0]} already: drop it, or name another schema.")
+        raise Blocked(
+            f"The target has a table {plan.target.schema}.{taken[0]} already: drop it, or name another schema."
+        )
     made_schema = not target.has_schema(plan.target.schema)
     with target.transaction():
         for statement in plan.ddl.before:

@@ -81,7 +81,14 @@ def run(plan: Plan, connect: Callable[[], Source], target: Target, say: Say, *, 
         for table in plan.tables:
             comparison = _Comparison(plan, table, source, target, pool, given_up, repair)
             results.append(comparison.run())
-            say({"event": "verified", "table": table.source, "rows": results[-1].rows, "different": results[-1].different})
+            say(
+                {
+                    "event": "verified",
+                    "table": table.source,
+                    "rows": results[-1].rows,
+                    "different": results[-1].different,
+                }
+            )
         state.verified(
             target,
             plan.hash,
@@ -245,7 +252,9 @@ class _Comparison:
             columns = tuple(
                 column.source
                 for column, a, b in zip(self._table.columns, source, target, strict=True)
-                if not (values.equal(a, b, column.compare) or values.equal(values.repaired(a, column), b, column.compare))
+                if not (
+                    values.equal(a, b, column.compare) or values.equal(values.repaired(a, column), b, column.compare)
+                )
             )
             if columns:
                 differences.append(Difference(self._table.source, key, "different", columns))

@@ -50,7 +50,7 @@ class Source:
     def __init__(self, connection: "pymysql.Connection[Any]", address: Address) -> None:
         self.connection = connection
         self.address = address
-        self.version = _version(str(connection.get_server_info()))
+        self.version = _version(str(connection.get_server_info()))  # type: ignore[no-untyped-call]  # the stubs forgot it
 
     @property
     def is_mariadb(self) -> bool:

@@ -44,7 +44,9 @@ def current(source: Source) -> Position:
         return Position("", "", 0, False, _identity(source))
     if source.is_mariadb:
         ((file, offset, *_),) = source.rows("SHOW MASTER STATUS")
-        return Position(str(source.value("SELECT @@gtid_binlog_pos") or ""), str(file), int(offset), False, _identity(source))
+        return Position(
+            str(source.value("SELECT @@gtid_binlog_pos") or ""), str(file), int(offset), False, _identity(source)
+        )
     ((file, offset, gtid),) = source.rows(
         "SELECT local->>'$.binary_log_file', local->>'$.binary_log_position', local->>'$.gtid_executed' "
         "FROM performance_schema.log_status"

@@ -119,7 +119,9 @@ def active(target: Target, schema: str) -> tuple[str, str] | None:
     return (rows[0][0], rows[0][1]) if rows else None
 
 
-def begin(target: Target, plan_hash: str, schema: str, plan: bytes, tables: Mapping[str, str], *, made_schema: bool) -> None:
+def begin(
+    target: Target, plan_hash: str, schema: str, plan: bytes, tables: Mapping[str, str], *, made_schema: bool
+) -> None:
     """Within the transaction that makes the tables."""
     target.execute(
         "INSERT INTO ferry.migrations (plan_hash, target_schema, made_schema, plan, state) VALUES (%s, %s, %s, %s, 'copying')",
@@ -189,7 +191,9 @@ def record(target: Target, plan_hash: str, chunk: Chunk) -> None:
     )
 
 
-def reject(target: Target, plan_hash: str, table: str, key: Sequence[str] | None, sqlstate: str, error: str, line: bytes) -> None:
+def reject(
+    target: Target, plan_hash: str, table: str, key: Sequence[str] | None, sqlstate: str, error: str, line: bytes
+) -> None:
     target.execute(
         "INSERT INTO ferry.rejects (plan_hash, table_name, key, sqlstate, error, line) VALUES (%s, %s, %s, %s, %s, %s)",
         (plan_hash, table, None if key is None else json.dumps(list(key)), sqlstate, error, line),
@@ -201,7 +205,10 @@ def rejects(target: Target, plan_hash: str) -> list[Reject]:
         "SELECT id, table_name, key, sqlstate, error, accepted_at IS NOT NULL FROM ferry.rejects WHERE plan_hash = %s ORDER BY id",
         (plan_hash,),
     )
-    return [Reject(id, table, None if key is None else tuple(key), code, error, yes) for id, table, key, code, error, yes in rows]
+    return [
+        Reject(id, table, None if key is None else tuple(key), code, error, yes)
+        for id, table, key, code, error, yes in rows
+    ]
 
 
 def accept(target: Target, plan_hash: str, table: str) -> int:

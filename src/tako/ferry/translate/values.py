@@ -7,8 +7,9 @@ from decimal import Decimal, InvalidOperation
 
 from tako.ferry.plan import PlannedColumn
 
-_UNESCAPE = {b"\\n": b"\n", b"\\t": b"\t", b"\\r": b"\r", b"\\\\": b"\\"}
-_ESCAPED = re.compile(rb"\\[ntr\\]")
+# PostgreSQL writes all of these, we write the first four.
+_UNESCAPE = {b"\\\\": b"\\", b"\\n": b"\n", b"\\t": b"\t", b"\\r": b"\r", b"\\b": b"\b", b"\\f": b"\f", b"\\v": b"\v"}
+_ESCAPED = re.compile(rb"\\[ntrbfv\\]")
 _ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,{}"]+)')
 NULL = b"\\N"
 
