@@ -49,7 +49,8 @@ def plan(
         typer.echo("\n".join(report.lines(made)))
         if made.source.url != source_url or made.target.url != target_url:
             typer.echo(
-                f"Passwords are not written into {out}: set {connection.PASSWORD} and {target.connection.PASSWORD} for copy and verify."
+                f"Passwords are not written into {out}: for copy and verify, "
+                f"set {connection.PASSWORD} and {target.connection.PASSWORD}."
             )
     if made.open_questions:
         raise Refused(
@@ -107,7 +108,8 @@ def verify(
     if not equal:
         left = sum(result.different - result.repaired for result in results)
         raise Different(
-            f"{left} rows differ. If the source was written to since the copy, that is why; `tako ferry verify --repair` mends them."
+            f"{left} rows differ. If the source was written to since the copy, that is why; "
+            "`tako ferry verify --repair` mends them."
         )
 
 

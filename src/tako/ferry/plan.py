@@ -130,7 +130,7 @@ class Plan(Struct, frozen=True):
 
 
 def sealed(plan: Plan) -> Plan:
-    """The plan with its hash: of what will be done, not of when it was thought of, what was counted, or how fast to go."""
+    """The plan with its hash: of what will be done, not of when it was made, what was counted, or how fast to go."""
     return replace(plan, hash=_hash(plan))
 
 

@@ -103,7 +103,7 @@ def _planned(work: _Table, rows: int, size: int) -> PlannedTable:
         target = names.fitting(target)
     if target != table.name:
         work.risk("change", "table_renamed", f"The table {table.name} is called {target}.")
-    columns = tuple(column for column in map(lambda c: _column(work, c), table.columns) if column is not None)
+    columns = tuple(column for column in (_column(work, c) for c in table.columns) if column is not None)
     planned = PlannedTable(table.name, target, columns, rows=rows, bytes=size, comment=table.comment)
     planned = _generated(work, planned)
     _table_risks(work)

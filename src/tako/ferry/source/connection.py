@@ -15,7 +15,7 @@ from pymysql.constants import CLIENT
 from tako.ferry.errors import BadRules, SourceGone
 
 PASSWORD = "TAKO_FERRY_SOURCE_PASSWORD"
-# What a site has set globally must change no value: a select limit would cut tables, PAD_CHAR_TO_FULL_LENGTH pad texts.
+# What a site has set globally must change no value: a select limit would cut tables, PAD_CHAR_TO_FULL_LENGTH pad.
 SESSION = (
     "SET SESSION sql_mode = '', time_zone = '+00:00', sql_select_limit = 18446744073709551615, "
     "net_write_timeout = 3600, net_read_timeout = 3600, wait_timeout = 604800, sql_big_selects = 1, sql_safe_updates = 0"

@@ -51,7 +51,7 @@ class Rendering:
     target_digest: str | None
     form: Literal["text", "hex", "bytes"] = "text"
     key: Literal["", "number", "text", "hex", "quoted"] = ""
-    """How a value of a line becomes a literal for the source again; empty: it does not, or the source orders otherwise."""
+    """How a value becomes a literal for the source again; empty: it does not, or the source orders it otherwise."""
     ordered: bool = False
     """Both servers order the values the same."""
     allowed: tuple[str, ...] = ()
@@ -354,7 +354,7 @@ def _without_zero_dates(at: _Context) -> str:
     for answer, condition in ((at.rule.invalid_dates, invalid_date), (at.rule.zero_dates, zero_date)):
         if answer == "refuse" or (condition is invalid_date and at.column.base == "timestamp"):
             continue
-        value = "NULL" if answer == "null" else f"'{_dated(answer, at.column)}'"
+        value = "NULL" if answer == "null" else f"'{_dated(str(answer), at.column)}'"
         read = f"IF({condition(at.name)},{value},{read})"
     return read
 
