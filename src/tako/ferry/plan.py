@@ -12,6 +12,7 @@ from tako.ferry.errors import BadRules
 from tako.ferry.rules import CopyRule
 
 FORMAT = 1
+Level = Literal["refuse", "change", "note"]
 
 
 class PlannedColumn(Struct, frozen=True, omit_defaults=True):
@@ -77,7 +78,7 @@ class PlannedTable(Struct, frozen=True, omit_defaults=True):
 class Risk(Struct, frozen=True, omit_defaults=True):
     """What is not the same afterwards, or could be lost. `refuse` keeps the copy from starting; `write` answers it."""
 
-    level: Literal["refuse", "change", "note"]
+    level: Level
     code: str
     says: str
     table: str = ""

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tako.ferry import plan as plans
 from tako.ferry import rules as ruling
 from tako.ferry import schema
-from tako.ferry.plan import Plan, PlannedColumn, PlannedTable, Risk, SourcePart, TargetPart
+from tako.ferry.plan import Level, Plan, PlannedColumn, PlannedTable, Risk, SourcePart, TargetPart
 from tako.ferry.rules import ColumnRule, Rules
 from tako.ferry.source import Source, catalog, facts
 from tako.ferry.target import Target
@@ -32,14 +32,13 @@ class _Table:
     risks: list[Risk] = field(default_factory=list)
 
     def risk(
-        self, level: str, code: str, says: str, column: str = "", count: int | None = None, write: str = ""
+        self, level: Level, code: str, says: str, column: str = "", count: int | None = None, write: str = ""
     ) -> None:
-        kind = "refuse" if level == "refuse" else "change" if level == "change" else "note"
         if write and column:
             write = f"[tables.{toml_key(self.table.name)}.columns.{toml_key(column)}]\n{write}"
         elif write:
             write = f"[tables.{toml_key(self.table.name)}]\n{write}"
-        self.risks.append(Risk(kind, code, says, table=self.table.name, column=column, count=count, write=write))  # type: ignore[arg-type]
+        self.risks.append(Risk(level, code, says, table=self.table.name, column=column, count=count, write=write))
 
     def count(self, column: str, code: str) -> int:
         return self.counted.get((column, code), 0)
@@ -219,7 +218,7 @@ def _value_risks(work: _Table, column: schema.Column, rule: ColumnRule, cast: st
     for code, refused, says, write in _questions(column, rule, cast, rendering):
         count = work.count(column.name, code)
         if count:
-            level = "refuse" if refused else "change"
+            level: Level = "refuse" if refused else "change"
             work.risk(level, code, f"{count} rows {says}", column.name, count, write if refused else "")
     if not work.mariadb and column.base == "json" and rendering.type == "jsonb":
         return
@@ -368,12 +367,12 @@ def _keyed(work: _Table, planned: PlannedTable) -> PlannedTable:
         )
         return planned
     if not key and rule.without_key != "whole":
-        says = "The table has no key: it can only be copied as a whole, from the beginning if it is interrupted, and cannot be followed."
+        says = "The table has no key: it is copied whole, from the beginning if interrupted, and cannot be followed."
         work.risk("refuse", "no_key", says, write='without_key = "whole"  # or key = ["…"], or skip = true')
     planned = replace(planned, key=key, key_index=index, declared=rule.key is not None and rule.key != primary)
     if not key or not all(column.key and column.copied for column in planned.key_columns):
         if key:
-            says = "The table's key cannot be walked in pieces: it is copied as a whole, from the beginning if it is interrupted."
+            says = "The key cannot be walked in pieces: the table is copied whole, from the beginning if interrupted."
             work.risk("note", "whole", says)
         return replace(planned, whole=True)
     return planned

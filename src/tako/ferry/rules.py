@@ -95,7 +95,7 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def serial(self) -> bool:
-        """Ids by `<table>_id_seq` and DEFAULT nextval, as GORM's AutoMigrate makes and expects them; else identities."""
+        """Ids by `<table>_id_seq` and DEFAULT nextval, as GORM's AutoMigrate makes them; else identities."""
         return self.preset == "gorm"
 
     @property

@@ -11,8 +11,8 @@ from tako.ferry.source.connection import Source
 
 COLUMNS = """
     SELECT table_name, column_name, data_type, column_type, is_nullable, column_default, character_set_name,
-        collation_name, character_maximum_length, numeric_precision, numeric_scale, datetime_precision, extra, generation_expression,
-        column_comment
+        collation_name, character_maximum_length, numeric_precision, numeric_scale, datetime_precision, extra,
+        generation_expression, column_comment
     FROM information_schema.columns WHERE table_schema = %s ORDER BY table_name, ordinal_position"""
 TABLES = """
     SELECT table_name, table_type, engine, table_comment, create_options FROM information_schema.tables

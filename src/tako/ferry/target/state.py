@@ -41,8 +41,8 @@ CREATE TABLE IF NOT EXISTS ferry.steps (
     done_at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (plan_hash, n));
 CREATE TABLE IF NOT EXISTS ferry.verifications (
     plan_hash text NOT NULL REFERENCES ferry.migrations ON DELETE CASCADE, table_name text NOT NULL,
-    at timestamptz NOT NULL DEFAULT now(), row_count bigint NOT NULL, chunks integer NOT NULL, different bigint NOT NULL,
-    repaired bigint NOT NULL)
+    at timestamptz NOT NULL DEFAULT now(), row_count bigint NOT NULL, chunks integer NOT NULL,
+    different bigint NOT NULL, repaired bigint NOT NULL)
 """
 LOCK = 0x7A6B6F66  # "ferry" has no number of its own; any that others do not use
 WAIT = "15s"
@@ -124,7 +124,8 @@ def begin(
 ) -> None:
     """Within the transaction that makes the tables."""
     target.execute(
-        "INSERT INTO ferry.migrations (plan_hash, target_schema, made_schema, plan, state) VALUES (%s, %s, %s, %s, 'copying')",
+        "INSERT INTO ferry.migrations (plan_hash, target_schema, made_schema, plan, state) "
+        "VALUES (%s, %s, %s, %s, 'copying')",
         (plan_hash, schema, made_schema, plan.decode()),
     )
     for name, target_name in tables.items():
@@ -202,7 +203,8 @@ def reject(
 
 def rejects(target: Target, plan_hash: str) -> list[Reject]:
     rows = target.rows(
-        "SELECT id, table_name, key, sqlstate, error, accepted_at IS NOT NULL FROM ferry.rejects WHERE plan_hash = %s ORDER BY id",
+        "SELECT id, table_name, key, sqlstate, error, accepted_at IS NOT NULL FROM ferry.rejects "
+        "WHERE plan_hash = %s ORDER BY id",
         (plan_hash,),
     )
     return [
@@ -271,11 +273,16 @@ def forget(target: Target, plan_hash: str) -> None:
 
 def described(target: Target, plan_hash: str) -> dict[str, Any]:
     """For `status`: the migration, its runs, its tables."""
-    columns = ("plan_hash", "target_schema", "state", "started_at", "copied_at", "verified_at")
-    (row,) = target.rows(f"SELECT {', '.join(columns)} FROM ferry.migrations WHERE plan_hash = %s", (plan_hash,))  # noqa: S608
-    runs = target.rows(
-        'SELECT n, gtid, file, "offset", exact, server_id, started_at, ended_at FROM ferry.runs WHERE plan_hash = %s ORDER BY n',
+    migration = ("plan_hash", "target_schema", "state", "started_at", "copied_at", "verified_at")
+    run = ("n", "gtid", "file", "offset", "exact", "server_id", "started_at", "ended_at")
+    (row,) = target.rows(
+        "SELECT plan_hash, target_schema, state, started_at, copied_at, verified_at FROM ferry.migrations "
+        "WHERE plan_hash = %s",
         (plan_hash,),
     )
-    names = ("n", "gtid", "file", "offset", "exact", "server_id", "started_at", "ended_at")
-    return dict(zip(columns, row, strict=True)) | {"runs": [dict(zip(names, run, strict=True)) for run in runs]}
+    runs = target.rows(
+        'SELECT n, gtid, file, "offset", exact, server_id, started_at, ended_at FROM ferry.runs '
+        "WHERE plan_hash = %s ORDER BY n",
+        (plan_hash,),
+    )
+    return dict(zip(migration, row, strict=True)) | {"runs": [dict(zip(run, found, strict=True)) for found in runs]}
