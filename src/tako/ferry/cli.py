@@ -144,20 +144,19 @@ def abort(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Drop the tables that this plan has made in the target, and forget it. The source is not touched."""
+    """Drop the tables that ferry has made in the plan's target schema, and forget them. The source is not touched."""
     from tako.ferry import abort
 
     made, target = _opened(file)
     with target:
-        tables = abort.tables(made, target)
-        if (
-            tables
-            and not yes
-            and not typer.confirm(f"Drop {len(tables)} tables of {made.target.schema} and all rows in them?")
-        ):
+        active = abort.active(made.target.schema, target)
+        tables = [table.target for table in active.tables] if active else []
+        question = f"Drop {len(tables)} tables of {made.target.schema} and all rows in them?"
+        if tables and not yes and not typer.confirm(question):
             raise typer.Abort
-        abort.run(made, target)
-    said = f"{len(tables)} tables are dropped." if tables else "There was nothing of this plan in the target."
+        if active:
+            abort.run(active, target)
+    said = f"{len(tables)} tables are dropped." if active else "There was nothing of ferry's in the target."
     typer.echo(json.dumps({"dropped": tables}) if as_json else said)
 
 

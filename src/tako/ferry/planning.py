@@ -138,7 +138,7 @@ def _column(work: _Table, column: schema.Column) -> PlannedColumn | None:
         form=rendering.form,
         source_digest=rendering.source_digest,
         target_digest=rendering.target_digest,
-        key=rendering.key,
+        key=_key(work, column, rule, rendering),
         ordered=rendering.ordered,
         not_null=_not_null(work, column, rule),
         default=default,
@@ -150,6 +150,13 @@ def _column(work: _Table, column: schema.Column) -> PlannedColumn | None:
         invalid_utf8=rule.invalid_utf8 or "refuse",
         comment=column.comment,
     )
+
+
+def _key(work: _Table, column: schema.Column, rule: ColumnRule, rendering: Rendering) -> str:
+    """Nothing, if rules change some of the column's dates: then a row's place cannot be told from its line."""
+    changed = rule.zero_dates != "refuse" and work.count(column.name, "zero_date")
+    changed = changed or (rule.invalid_dates != "refuse" and work.count(column.name, "invalid_date"))
+    return "" if changed else rendering.key
 
 
 def _as_flag(work: _Table, column: schema.Column, rule: ColumnRule) -> ColumnRule:

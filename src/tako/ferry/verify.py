@@ -262,7 +262,10 @@ class _Comparison:
 
     def _source_lines(self, keys: Sequence[Key], columns: Sequence[object]) -> Iterator[bytes]:
         chosen = [column for column in self._table.columns if column in columns]
-        literals = [copy.literals(self._table, key) or [] for key in keys]
+        literals = [
+            [values.equal_literal(v.encode("latin1"), c) for c, v in zip(self._table.key_columns, key, strict=True)]
+            for key in keys
+        ]
         query = f"{chunks.select_columns(self._table, chosen)} WHERE {chunks.one_of(self._table, literals)}"
         for block in rows.read(self._source, query, [column.form for column in chosen]):
             yield from block.text.split(b"\n")[:-1]

@@ -119,6 +119,12 @@ def active(target: Target, schema: str) -> tuple[str, str] | None:
     return (rows[0][0], rows[0][1]) if rows else None
 
 
+def stored_plan(target: Target, schema: str) -> bytes | None:
+    """The plan by which the schema is being filled, or was."""
+    rows = target.rows("SELECT plan FROM ferry.migrations WHERE target_schema = %s", (schema,))
+    return rows[0][0].encode() if rows else None
+
+
 def begin(
     target: Target, plan_hash: str, schema: str, plan: bytes, tables: Mapping[str, str], *, made_schema: bool
 ) -> None:

@@ -307,7 +307,7 @@ def _set_to_array(at: _Context) -> Rendering:
 
 def _date(at: _Context) -> Rendering:
     read = _without_zero_dates(at)
-    return Rendering("date", read, "text", f"CONCAT({read})", "{c}::text", key=_date_key(at), ordered=True)
+    return Rendering("date", read, "text", f"CONCAT({read})", "{c}::text", key="quoted", ordered=True)
 
 
 def _datetime(at: _Context) -> Rendering:
@@ -327,11 +327,7 @@ def _instant(at: _Context, type: str, target: str) -> Rendering:
     fraction = at.column.fraction
     rest = "0" * (6 - fraction) if fraction else ".000000"
     source = f"CONCAT({read},'{rest}')" if rest else f"CONCAT({read})"
-    return Rendering(type, read, "instant", source, target, key=_date_key(at), ordered=True)
-
-
-def _date_key(at: _Context) -> Literal["", "quoted"]:
-    return "" if at.rule.zero_dates != "refuse" or at.rule.invalid_dates != "refuse" else "quoted"
+    return Rendering(type, read, "instant", source, target, key="quoted", ordered=True)
 
 
 def zero_date(name: str) -> str:
