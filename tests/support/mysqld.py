@@ -36,6 +36,7 @@ OPTIONS = (
     "--innodb-buffer-pool-size=64M",
     "--bind-address=127.0.0.1",
     "--secure-file-priv=",
+    "--default-time-zone=+08:00",  # who forgets to ask for UTC shall see it
     "--sql-mode=NO_ENGINE_SUBSTITUTION",  # the old sites that leave MySQL have zero dates
 )
 
