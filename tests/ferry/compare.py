@@ -131,7 +131,7 @@ class Comparison:
             sql.SQL(", ").join(sql.Identifier(column.copy) for column in columns), sql.Identifier(*copy.split(".", 1))
         )
         meanings = [_copied_meaning(column) for column in columns]
-        self._target.execute("SET TIME ZONE 'UTC'")
+        self._target.execute("SET TIME ZONE 'UTC'; SET datestyle = ISO; SET intervalstyle = postgres")
         for row in self._target.cursor().stream(query):
             yield tuple(None if v is None else means(v) for v, means in zip(row, meanings, strict=True))
 
