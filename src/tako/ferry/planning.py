@@ -1,0 +1,395 @@
+"""Makes a plan: reads the source's schema, counts what could be lost, applies the rules, rehearses the DDL."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from tako.ferry import plan as plans
+from tako.ferry import rules as ruling
+from tako.ferry import schema
+from tako.ferry.plan import Plan, PlannedColumn, PlannedTable, Risk, SourcePart, TargetPart
+from tako.ferry.rules import ColumnRule, Rules
+from tako.ferry.source import Source, catalog, facts
+from tako.ferry.target import Target
+from tako.ferry.translate import checks, ddl, expressions, names, types
+from tako.ferry.translate.types import Hash, Rendering
+
+Counted = Mapping[tuple[str, str], int]
+"""By column and code."""
+
+
+@dataclass(slots=True)
+class _Table:
+    """One table while it is being planned."""
+
+    table: schema.Table
+    rules: Rules
+    counted: Counted
+    hash: Hash
+    into: str
+    mariadb: bool
+    risks: list[Risk] = field(default_factory=list)
+
+    def risk(self, level: str, code: str, says: str, column: str = "", count: int | None = None, write: str = "") -> None:
+        kind = "refuse" if level == "refuse" else "change" if level == "change" else "note"
+        if write and column:
+            write = f"[tables.{toml_key(self.table.name)}.columns.{toml_key(column)}]\n{write}"
+        elif write:
+            write = f"[tables.{toml_key(self.table.name)}]\n{write}"
+        self.risks.append(Risk(kind, code, says, table=self.table.name, column=column, count=count, write=write))  # type: ignore[arg-type]
+
+    def count(self, column: str, code: str) -> int:
+        return self.counted.get((column, code), 0)
+
+
+def make(source: Source, target: Target, rules: Rules, created_at: str) -> Plan:
+    """The plan, whatever its risks; `plan.open_questions` says what has to be answered first."""
+    database = catalog.read(source)
+    ruling.check_names(rules, {table.name: {c.name: c for c in table.columns} for table in database.tables})
+    into = rules.target.schema or names.folded(database.name, rules.names)
+    hash = Hash("md5" if facts.has_md5(source) else "sha256")
+    sizes = catalog.sizes(source)
+    risks: list[Risk] = []
+    pairs: list[ddl.Pair] = []
+    for table in database.tables:
+        if rules.table(table.name).skip:
+            risks.append(Risk("change", "table_skipped", "The table is skipped by rule.", table=table.name))
+            continue
+        columns = [count for column in table.columns for count in checks.counts(column)]
+        work = _Table(table, rules, facts.count(source, table.name, columns), hash, into, source.is_mariadb)
+        pairs.append((table, _planned(work, *sizes.get(table.name, (0, 0)))))
+        risks += work.risks
+    risks += _collisions([planned for _, planned in pairs])
+    make_schema = not target.has_schema(into)
+    statements, left = ddl.statements(pairs, rules, into, database.name, make_schema=make_schema)
+    risks += left + [risk for table, planned in pairs for risk in ddl.case_of_keys(table, planned)]
+    risks += [*_listed(database), *_server(source, sum(size for _, size in sizes.values()))]
+    risks += _target(target, into, [planned for _, planned in pairs], statements)
+    order = {"refuse": 0, "change": 1, "note": 2}
+    return plans.sealed(
+        Plan(
+            version=plans.FORMAT,
+            hash="",
+            created_at=created_at,
+            source=SourcePart(source.address.shown, source.version.server, source.version.text, database.name),
+            target=TargetPart(target.shown, target.version, into, make_schema),
+            digest=hash.name,
+            schema=database,
+            schema_hash=schema.digest(database),
+            tables=tuple(planned for _, planned in pairs),
+            ddl=statements,
+            risks=tuple(sorted(risks, key=lambda risk: order[risk.level])),
+            copy=rules.copy,
+        )
+    )
+
+
+def toml_key(name: str) -> str:
+    """A name as a key of TOML."""
+    bare = name.replace("_", "").replace("-", "")
+    if bare.isascii() and bare.isalnum():
+        return name
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _planned(work: _Table, rows: int, size: int) -> PlannedTable:
+    table = work.table
+    rule = work.rules.table(table.name)
+    target = rule.name or names.folded(table.name, work.rules.names)
+    if len(target.encode()) > names.LONGEST:
+        target = names.fitting(target)
+    if target != table.name:
+        work.risk("change", "table_renamed", f"The table {table.name} is called {target}.")
+    columns = tuple(column for column in map(lambda c: _column(work, c), table.columns) if column is not None)
+    planned = PlannedTable(table.name, target, columns, rows=rows, bytes=size, comment=table.comment)
+    planned = _generated(work, planned)
+    _table_risks(work)
+    return _keyed(work, planned)
+
+
+def _column(work: _Table, column: schema.Column) -> PlannedColumn | None:
+    rule = work.rules.column(work.table.name, column)
+    if rule.skip:
+        work.risk("change", "column_skipped", "The column is skipped by rule.", column.name)
+        return None
+    rule = _as_flag(work, column, rule)
+    cast = rule.cast or _cast(work, column, rule)
+    rendering = types.render(column, cast, rule, work.hash, mariadb=work.mariadb)
+    _value_risks(work, column, rule, cast, rendering)
+    target = rule.name or names.folded(column.name, work.rules.names)
+    if len(target.encode()) > names.LONGEST:
+        target = names.fitting(target)
+    if target != column.name:
+        work.risk("change", "column_renamed", f"The column {column.name} is called {target}.", column.name)
+    type = rendering.type
+    if rendering.labels:
+        type = f"{names.postgres(work.into)}.{names.postgres(names.fitting(f'{work.table.name}_{target}'))}"
+    default = _default(work, column, rule, type)
+    return PlannedColumn(
+        source=column.name,
+        target=target,
+        source_type=column.type,
+        type=type,
+        cast=cast,
+        read=rendering.read,
+        compare=rendering.compare,
+        form=rendering.form,
+        source_digest=rendering.source_digest,
+        target_digest=rendering.target_digest,
+        key=rendering.key,
+        ordered=rendering.ordered,
+        not_null=_not_null(work, column, rule),
+        default=default,
+        collation=rule.collation,
+        allowed=rendering.allowed,
+        labels=rendering.labels,
+        counts=column.auto_increment,
+        nul=rule.nul or "refuse",
+        invalid_utf8=rule.invalid_utf8 or "refuse",
+        comment=column.comment,
+    )
+
+
+def _as_flag(work: _Table, column: schema.Column, rule: ColumnRule) -> ColumnRule:
+    """Integers that hold only 0 and 1: a proposal, or by the preset a decision."""
+    if column.base not in schema.INTEGERS or rule.cast or rule.type or column.auto_increment or column.generated:
+        return rule
+    if work.count(column.name, "not_boolean") or types.default_cast(column) == "tinyint-to-boolean":
+        return rule
+    values = work.count(column.name, "values")
+    key = column.name in {part.column for part in work.table.primary}
+    key = key or any(column.name in foreign.columns for foreign in work.table.foreign_keys)
+    narrow = column.base == "tinyint" and (values > 0 or 0 < column.width <= 2)
+    if work.rules.flags and narrow and not key:
+        says = f"The column is {column.type} and holds only 0 and 1 ({values} rows): it becomes boolean (preset gorm)."
+        work.risk("change", "flag", says, column.name, values, 'type = "smallint"')
+        return replace(rule, cast="tinyint-to-boolean")
+    if values and not key:
+        says = f"The column is {column.type} and holds only 0 and 1 in {values} rows; if it is a flag, make it boolean."
+        work.risk("note", "flag_proposed", says, column.name, values, 'cast = "tinyint-to-boolean"')
+    return rule
+
+
+def _cast(work: _Table, column: schema.Column, rule: ColumnRule) -> str:
+    cast = types.default_cast(column)
+    if rule.type in ("boolean", "bool") and column.base in schema.INTEGERS:
+        return "tinyint-to-boolean"
+    if rule.type == "uuid" and column.base in schema.TEXT:
+        return "text-to-uuid"
+    if rule.type is not None and cast == "tinyint-to-boolean":
+        return "integer"
+    if cast == "unsigned-to-bigint" and rule.type is None and work.count(column.name, "beyond_bigint"):
+        return cast if column.auto_increment else "unsigned-to-numeric"
+    return cast
+
+
+def _not_null(work: _Table, column: schema.Column, rule: ColumnRule) -> bool:
+    to_null = rule.zero_dates == "null" and work.count(column.name, "zero_date")
+    to_null = to_null or (rule.invalid_dates == "null" and work.count(column.name, "invalid_date"))
+    to_null = to_null or (rule.empty_enum == "null" and work.count(column.name, "empty_enum"))
+    if rule.not_null is not None:
+        if rule.not_null and to_null:
+            says = "The rules want NOT NULL, and NULL for values that PostgreSQL has not: both cannot be."
+            work.risk("refuse", "not_null", says, column.name, write="not_null = false")
+        return rule.not_null
+    if column.nullable:
+        return False
+    if to_null:
+        says = "The column loses NOT NULL, because by rule some of its values become NULL."
+        work.risk("change", "not_null_dropped", says, column.name)
+        return False
+    return True
+
+
+def _default(work: _Table, column: schema.Column, rule: ColumnRule, type: str) -> str | None:
+    if rule.default is not None:
+        return None if rule.default == "none" else rule.default
+    made = expressions.default(column.default, type, {})
+    if made.problem:
+        says = f"The column has no default afterwards: {made.problem}."
+        work.risk("change", "default_left_out", says, column.name, write='default = "…"')
+    return made.sql
+
+
+def _value_risks(work: _Table, column: schema.Column, rule: ColumnRule, cast: str, rendering: Rendering) -> None:
+    """Rows that PostgreSQL would refuse as they are. Each has a rule that answers it."""
+    for code, refused, says, write in _questions(column, rule, cast, rendering):
+        count = work.count(column.name, code)
+        if count:
+            level = "refuse" if refused else "change"
+            work.risk(level, code, f"{count} rows {says}", column.name, count, write if refused else "")
+    if not work.mariadb and column.base == "json" and rendering.type == "jsonb":
+        return
+    if rendering.type == "jsonb":
+        says = "jsonb keeps values, not the text: order and doubles of keys, and spaces, are lost."
+        work.risk("note", "jsonb", says, column.name, write='cast = "json-to-json"')
+
+
+def _questions(
+    column: schema.Column, rule: ColumnRule, cast: str, rendering: Rendering
+) -> Iterator[tuple[str, bool, str, str]]:
+    """(what was counted, whether it refuses, in words, what to write)."""
+    if cast in ("tinyint-to-boolean",):
+        yield "not_boolean", True, "hold neither 0 nor 1, which no boolean can hold", 'cast = "nonzero-to-boolean"  # or type = "smallint"'
+    if cast == "nonzero-to-boolean":
+        yield "not_boolean", False, "hold neither 0 nor 1 and become true", ""
+    if rendering.type == "bigint":
+        yield "beyond_bigint", True, "are 2^63 or more, which no bigint can hold", 'cast = "unsigned-to-numeric"'
+    if cast == "unsigned-to-numeric":
+        yield "beyond_bigint", False, "are 2^63 or more: the column becomes numeric(20,0)", ""
+    if column.unsigned and rendering.type in ("integer", "smallint"):
+        yield "beyond_signed", True, f"are too large for {rendering.type}", 'cast = "integer"'
+    said = "hold a zero date (0000-00-00, a month or day 00, year 0), which PostgreSQL has not"
+    becomes = "NULL" if rule.zero_dates == "null" else rule.zero_dates
+    if rule.zero_dates == "refuse":
+        yield "zero_date", True, said, 'zero_dates = "null"  # or "1970-01-01"'
+    else:
+        yield "zero_date", False, f"{said}: they become {becomes}", ""
+    said = "hold a day that no calendar has (2026-02-30), which PostgreSQL refuses"
+    becomes = "NULL" if rule.invalid_dates == "null" else rule.invalid_dates
+    if rule.invalid_dates == "refuse":
+        yield "invalid_date", True, said, 'invalid_dates = "null"  # or "1970-01-01"'
+    else:
+        yield "invalid_date", False, f"{said}: they become {becomes}", ""
+    if rendering.type.startswith("time("):
+        yield "beyond_day", True, "are no time of a day", 'cast = "time-to-interval"'
+    yield from _text_questions(rule, cast)
+
+
+def _text_questions(rule: ColumnRule, cast: str) -> Iterator[tuple[str, bool, str, str]]:
+    yield (
+        "nul",
+        rule.nul == "refuse",
+        "hold the character U+0000, which PostgreSQL refuses" + (f"; by rule: {rule.nul}" if rule.nul != "refuse" else ""),
+        'nul = "remove"  # or "replace"',
+    )
+    yield (
+        "invalid_utf8",
+        rule.invalid_utf8 == "refuse",
+        "hold bytes that are no UTF-8" + ("; by rule they become U+FFFD" if rule.invalid_utf8 == "replace" else ""),
+        'invalid_utf8 = "replace"',
+    )
+    yield "invalid_charset", True, "hold bytes that are no text of the column's character set", "skip = true  # or repair them"
+    if rule.encoding is None:
+        yield "looks_utf8", False, 'of a latin1 column look like UTF-8 stored twice; if they are, write encoding = "utf8"', ""
+    if cast in ("enum-to-check", "enum-to-type"):
+        keep = "" if cast == "enum-to-type" else '  # or "keep"'
+        refused = rule.empty_enum == "refuse" or (rule.empty_enum == "keep" and cast == "enum-to-type")
+        done = "" if refused else f"; by rule: {rule.empty_enum}"
+        yield "empty_enum", refused, f"hold '' in an enum, MySQL's mark of an invalid value{done}", f'empty_enum = "null"{keep}'
+
+
+def _generated(work: _Table, planned: PlannedTable) -> PlannedTable:
+    """Columns that the source computes: the target computes them too, if the expression is known to mean the same."""
+    targets = {column.source: names.postgres(column.target) for column in planned.columns}
+    columns = []
+    for column in planned.columns:
+        original = work.table.column(column.source)
+        columns.append(_computed(work, original, column, targets) if original.generated else column)
+    return replace(planned, columns=tuple(columns))
+
+
+def _computed(
+    work: _Table, original: schema.Column, column: PlannedColumn, targets: Mapping[str, str]
+) -> PlannedColumn:
+    rule = work.rules.column(work.table.name, original)
+    if rule.generated == "plain":
+        says = f"The column is computed by the source ({original.expression}) and an ordinary one in the target."
+        work.risk("change", "generated_plain", says, column.source)
+        return replace(column, default=None)
+    sql = rule.generated or expressions.translated(original.expression, targets)
+    if sql is None:
+        says = f"The column is computed by an expression that ferry does not know: {original.expression}."
+        work.risk("refuse", "generated", says, column.source, write='generated = "plain"  # or SQL of PostgreSQL')
+        return column
+    if original.generated == "virtual":
+        says = "The column is computed when it is read in the source, and stored in the target."
+        work.risk("note", "generated_stored", says, column.source)
+    return replace(column, generated=sql, copied=False, default=None)
+
+
+def _table_risks(work: _Table) -> None:
+    table = work.table
+    if table.engine.lower() not in ("innodb", ""):
+        says = f"The table is kept by {table.engine}, which has no snapshots: rows that change during the copy may differ."
+        work.risk("change", "no_snapshot", says)
+    if table.partitioned:
+        work.risk("change", "partitioned", "The table is partitioned in the source, and one table in the target.")
+    if table.versioned:
+        work.risk("change", "versioned", "The table keeps its history in the source; only the present rows are copied.")
+    for column in table.columns:
+        if column.invisible:
+            says = "The column is invisible in the source (SELECT * leaves it out), and visible in the target."
+            work.risk("change", "invisible", says, column.name)
+
+
+def _keyed(work: _Table, planned: PlannedTable) -> PlannedTable:
+    """What identifies a row: the primary key, else a unique index without NULLs, else what the rules say."""
+    rule = work.rules.table(planned.source)
+    here = {column.source for column in planned.columns}
+    index = ""
+    primary = () if any(part.prefix for part in work.table.primary) else tuple(p.column for p in work.table.primary)
+    key = rule.key or primary
+    if not key:
+        key, index = _unique(work.table)
+    if missing := [name for name in key if name not in here]:
+        work.risk("refuse", "key", f"The column {missing[0]} is skipped, but it is part of the key.", missing[0], write="skip = false")
+        return planned
+    if not key and rule.without_key != "whole":
+        says = "The table has no key: it can only be copied as a whole, from the beginning if it is interrupted, and cannot be followed."
+        work.risk("refuse", "no_key", says, write='without_key = "whole"  # or key = ["…"], or skip = true')
+    planned = replace(planned, key=key, key_index=index, declared=rule.key is not None and rule.key != primary)
+    if not key or not all(column.key and column.copied for column in planned.key_columns):
+        if key:
+            says = "The table's key cannot be walked in pieces: it is copied as a whole, from the beginning if it is interrupted."
+            work.risk("note", "whole", says)
+        return replace(planned, whole=True)
+    return planned
+
+
+def _unique(table: schema.Table) -> tuple[tuple[str, ...], str]:
+    for index in table.indexes:
+        plain = all(part.column and not part.prefix for part in index.parts)
+        if index.unique and index.kind == "tree" and plain and not any(table.column(c).nullable for c in index.columns):
+            return index.columns, index.name
+    return (), ""
+
+
+def _collisions(tables: Sequence[PlannedTable]) -> Iterator[Risk]:
+    for name in names.collisions(table.target for table in tables):
+        says = f"Two tables would be called {name}."
+        first = next(table.source for table in tables if table.target == name)
+        yield Risk("refuse", "names", says, table=first, write=f'[tables.{toml_key(first)}]\nname = "…"')
+    for table in tables:
+        for name in names.collisions(column.target for column in table.columns):
+            write = f'[tables.{toml_key(table.source)}.columns."…"]\nname = "…"'
+            yield Risk("refuse", "names", f"Two columns would be called {name}.", table=table.source, write=write)
+
+
+def _listed(database: schema.Database) -> Iterator[Risk]:
+    """What ferry does not move. It is named, so that nobody finds out later."""
+    for kind in ("views", "routines", "triggers", "events", "sequences"):
+        found = getattr(database, kind)
+        if found:
+            says = f"{len(found)} {kind} are not moved; write them anew where they are needed: {', '.join(found)}."
+            yield Risk("change", kind, says, count=len(found))
+
+
+def _server(source: Source, size: int) -> Iterator[Risk]:
+    for code, says in facts.log_risks(source, size):
+        yield Risk("note", code, says)
+
+
+def _target(
+    target: Target, into: str, tables: Sequence[PlannedTable], statements: plans.Statements
+) -> Iterator[Risk]:
+    taken = target.taken(into, [table.target for table in tables])
+    for name in taken:
+        says = f"The target has a table {into}.{name} already: drop it, or name another schema."
+        yield Risk("refuse", "exists", says, table=name, write='[target]\nschema = "…"')
+    if taken:
+        return
+    failed = target.rehearse((*statements.before, *statements.after))
+    if failed is not None:
+        yield Risk("refuse", "ddl", f"PostgreSQL refuses {failed.statement.splitlines()[0]!r}: {failed.error}.")
