@@ -67,7 +67,7 @@ class Line:
 
 
 HEAD = """\
-| tool | wall s | rows/s arrived | CPU source | CPU target | CPU tool | peak MiB | exit code | rows lost | values wrong |
+| tool | wall s | rows/s arrived | CPU source | CPU target | CPU tool | peak MiB | exit | rows lost | values wrong |
 |---|---|---|---|---|---|---|---|---|---|"""
 
 

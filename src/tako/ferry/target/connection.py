@@ -133,5 +133,3 @@ def told(shown: str) -> Iterator[None]:
         ) from error
     except psycopg.Error as error:
         raise TargetGone(f"The target {shown} refused: {first_line(error)}.") from error
-
-
