@@ -1,4 +1,4 @@
-"""kill -9 of the tool, the source or the target at any moment of a copy, again and again: in the end all is there, once."""
+"""kill -9 of the tool, the source or the target at any moment of a copy: in the end all is there, once."""
 
 import contextlib
 import json
