@@ -31,9 +31,7 @@ class _Table:
     mariadb: bool
     risks: list[Risk] = field(default_factory=list)
 
-    def risk(
-        self, level: str, code: str, says: str, column: str = "", count: int | None = None, write: str = ""
-    ) -> None:
+    def risk(self, level: str, code: str, says: str, column: str = "", count: int | None = None, write: str = "") -> None:
         kind = "refuse" if level == "refuse" else "change" if level == "change" else "note"
         if write and column:
             write = f"[tables.{toml_key(self.table.name)}.columns.{toml_key(column)}]\n{write}"
@@ -233,12 +231,7 @@ def _questions(
 ) -> Iterator[tuple[str, bool, str, str]]:
     """(what was counted, whether it refuses, in words, what to write)."""
     if cast in ("tinyint-to-boolean",):
-        yield (
-            "not_boolean",
-            True,
-            "hold neither 0 nor 1, which no boolean can hold",
-            'cast = "nonzero-to-boolean"  # or type = "smallint"',
-        )
+        yield "not_boolean", True, "hold neither 0 nor 1, which no boolean can hold", 'cast = "nonzero-to-boolean"  # or type = "smallint"'
     if cast == "nonzero-to-boolean":
         yield "not_boolean", False, "hold neither 0 nor 1 and become true", ""
     if rendering.type == "bigint":
@@ -268,8 +261,7 @@ def _text_questions(rule: ColumnRule, cast: str) -> Iterator[tuple[str, bool, st
     yield (
         "nul",
         rule.nul == "refuse",
-        "hold the character U+0000, which PostgreSQL refuses"
-        + (f"; by rule: {rule.nul}" if rule.nul != "refuse" else ""),
+        "hold the character U+0000, which PostgreSQL refuses" + (f"; by rule: {rule.nul}" if rule.nul != "refuse" else ""),
         'nul = "remove"  # or "replace"',
     )
     yield (
@@ -278,29 +270,14 @@ def _text_questions(rule: ColumnRule, cast: str) -> Iterator[tuple[str, bool, st
         "hold bytes that are no UTF-8" + ("; by rule they become U+FFFD" if rule.invalid_utf8 == "replace" else ""),
         'invalid_utf8 = "replace"',
     )
-    yield (
-        "invalid_charset",
-        True,
-        "hold bytes that are no text of the column's character set",
-        "skip = true  # or repair them",
-    )
+    yield "invalid_charset", True, "hold bytes that are no text of the column's character set", "skip = true  # or repair them"
     if rule.encoding is None:
-        yield (
-            "looks_utf8",
-            False,
-            'of a latin1 column look like UTF-8 stored twice; if they are, write encoding = "utf8"',
-            "",
-        )
+        yield "looks_utf8", False, 'of a latin1 column look like UTF-8 stored twice; if they are, write encoding = "utf8"', ""
     if cast in ("enum-to-check", "enum-to-type"):
         keep = "" if cast == "enum-to-type" else '  # or "keep"'
         refused = rule.empty_enum == "refuse" or (rule.empty_enum == "keep" and cast == "enum-to-type")
         done = "" if refused else f"; by rule: {rule.empty_enum}"
-        yield (
-            "empty_enum",
-            refused,
-            f"hold '' in an enum, MySQL's mark of an invalid value{done}",
-            f'empty_enum = "null"{keep}',
-        )
+        yield "empty_enum", refused, f"hold '' in an enum, MySQL's mark of an invalid value{done}", f'empty_enum = "null"{keep}'
 
 
 def _generated(work: _Table, planned: PlannedTable) -> PlannedTable:
@@ -335,9 +312,7 @@ def _computed(
 def _table_risks(work: _Table) -> None:
     table = work.table
     if table.engine.lower() not in ("innodb", ""):
-        says = (
-            f"The table is kept by {table.engine}, which has no snapshots: rows that change during the copy may differ."
-        )
+        says = f"The table is kept by {table.engine}, which has no snapshots: rows that change during the copy may differ."
         work.risk("change", "no_snapshot", says)
     if table.partitioned:
         work.risk("change", "partitioned", "The table is partitioned in the source, and one table in the target.")
@@ -359,13 +334,7 @@ def _keyed(work: _Table, planned: PlannedTable) -> PlannedTable:
     if not key:
         key, index = _unique(work.table)
     if missing := [name for name in key if name not in here]:
-        work.risk(
-            "refuse",
-            "key",
-            f"The column {missing[0]} is skipped, but it is part of the key.",
-            missing[0],
-            write="skip = false",
-        )
+        work.risk("refuse", "key", f"The column {missing[0]} is skipped, but it is part of the key.", missing[0], write="skip = false")
         return planned
     if not key and rule.without_key != "whole":
         says = "The table has no key: it can only be copied as a whole, from the beginning if it is interrupted, and cannot be followed."
@@ -412,7 +381,9 @@ def _server(source: Source, size: int) -> Iterator[Risk]:
         yield Risk("note", code, says)
 
 
-def _target(target: Target, into: str, tables: Sequence[PlannedTable], statements: plans.Statements) -> Iterator[Risk]:
+def _target(
+    target: Target, into: str, tables: Sequence[PlannedTable], statements: plans.Statements
+) -> Iterator[Risk]:
     taken = target.taken(into, [table.target for table in tables])
     for name in taken:
         says = f"The target has a table {into}.{name} already: drop it, or name another schema."

@@ -116,23 +116,7 @@ def _columns(source: Source) -> dict[str, list[Column]]:
 
 
 def _column(row: tuple[Any, ...], *, mariadb: bool) -> Column:
-    (
-        _,
-        name,
-        base,
-        kind,
-        nullable,
-        default,
-        charset,
-        collation,
-        length,
-        precision,
-        scale,
-        fraction,
-        extra,
-        how,
-        comment,
-    ) = row
+    (_, name, base, kind, nullable, default, charset, collation, length, precision, scale, fraction, extra, how, comment) = row
     extra = (extra or "").lower()
     base = "int" if base == "integer" else base.lower()
     generated: Literal["", "stored", "virtual"] = ""
@@ -186,9 +170,7 @@ def labels(column_type: str) -> tuple[str, ...]:
 
 def unescaped(text: str) -> str:
     """What stood between the quotes of an SQL string."""
-    return re.sub(
-        r"''|\\(.)", lambda found: ESCAPES.get(found[1], found[1]) if found[1] else "'", text, flags=re.DOTALL
-    )
+    return re.sub(r"''|\\(.)", lambda found: ESCAPES.get(found[1], found[1]) if found[1] else "'", text, flags=re.DOTALL)
 
 
 def _indexes(source: Source) -> tuple[dict[str, list[Part]], dict[str, list[Index]]]:
@@ -231,9 +213,7 @@ def _checks(source: Source) -> dict[str, list[Check]]:
     if not source.is_mariadb and source.version.number < (8, 0, 16):
         return found
     for table, name, clause, enforced in _rows(source, MARIADB_CHECKS if source.is_mariadb else MYSQL_CHECKS):
-        found[table].append(
-            Check(name, clause.replace("\\'", "'") if not source.is_mariadb else clause, enforced == "YES")
-        )
+        found[table].append(Check(name, clause.replace("\\'", "'") if not source.is_mariadb else clause, enforced == "YES"))
     return found
 
 

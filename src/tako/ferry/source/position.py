@@ -38,6 +38,20 @@ def snapshot(source: Source) -> Position:
     return _mariadb(source) if source.is_mariadb else _mysql(source)
 
 
+def current(source: Source) -> Position:
+    """Not before anything that was read until now."""
+    if not int(source.value("SELECT @@log_bin")):
+        return Position("", "", 0, False, _identity(source))
+    if source.is_mariadb:
+        ((file, offset, *_),) = source.rows("SHOW MASTER STATUS")
+        return Position(str(source.value("SELECT @@gtid_binlog_pos") or ""), str(file), int(offset), False, _identity(source))
+    ((file, offset, gtid),) = source.rows(
+        "SELECT local->>'$.binary_log_file', local->>'$.binary_log_position', local->>'$.gtid_executed' "
+        "FROM performance_schema.log_status"
+    )
+    return Position("".join(str(gtid or "").split()), str(file), int(offset), False, _identity(source))
+
+
 def _mariadb(source: Source) -> Position:
     source.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     status = dict(source.rows("SHOW STATUS LIKE 'binlog_snapshot_%'"))

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -41,11 +41,19 @@ class Target:
     def version(self) -> int:
         return self.connection.info.server_version
 
-    def rows(self, statement: str, parameters: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
+    def rows(self, statement: str, parameters: Sequence[object] | Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
         with told(self.shown):
             # Without parameters a percent sign is just that.
             cursor = self.connection.execute(statement.encode(), parameters)
             return cursor.fetchall() if cursor.description else []
+
+    def lines(self, query: str) -> Iterator[bytes]:
+        """The rows of a query as lines of COPY text, one after the other."""
+        with told(self.shown), self.connection.cursor().copy(f"COPY ({query}) TO STDOUT".encode()) as copy:
+            rest = b""
+            for data in copy:
+                *whole, rest = (rest + bytes(data)).split(b"\n")
+                yield from whole
 
     def execute(self, statement: str, parameters: Sequence[object] | None = None) -> int:
         with told(self.shown):
@@ -67,6 +75,15 @@ class Target:
             (schema, list(names)),
         )
         return [name for (name,) in found]
+
+    def holds_anything(self, schema: str) -> bool:
+        """A table, type, function or collation is in the schema."""
+        kinds = (("pg_class", "relnamespace"), ("pg_type", "typnamespace"), ("pg_proc", "pronamespace"), ("pg_collation", "collnamespace"))
+        each = " UNION ALL ".join(
+            f"SELECT 1 FROM {table} WHERE {column} = to_regnamespace(quote_ident($1))"  # noqa: S608 (our words)
+            for table, column in kinds
+        )
+        return bool(self.rows(each.replace("$1", "%(schema)s"), {"schema": schema}))
 
     def rehearse(self, statements: Sequence[str]) -> Failed | None:
         """Run them all and take everything back. Returns the one that PostgreSQL refuses."""
@@ -133,3 +150,5 @@ def told(shown: str) -> Iterator[None]:
         ) from error
     except psycopg.Error as error:
         raise TargetGone(f"The target {shown} refused: {first_line(error)}.") from error
+
+

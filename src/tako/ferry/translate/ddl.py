@@ -34,9 +34,7 @@ class _Names:
         return fitting(name if self.taken[name] == 1 else f"{table}_{name}")
 
 
-def statements(
-    pairs: Sequence[Pair], rules: Rules, into: str, database: str, *, make_schema: bool
-) -> tuple[Statements, list[Risk]]:
+def statements(pairs: Sequence[Pair], rules: Rules, into: str, database: str, *, make_schema: bool) -> tuple[Statements, list[Risk]]:
     """The DDL in order, and what it leaves out or changes."""
     taken = Counter(planned.target for _, planned in pairs)
     taken.update(index.name for table, _ in pairs for index in table.indexes if index.kind != "spatial")
@@ -51,12 +49,8 @@ def statements(
         before.append(_table(table, planned, rules, names, risks))
         before += _owned(planned, rules, names)
         # The index that stands for a primary key is there from the beginning.
-        before += _indexes(
-            table, planned, [i for i in table.indexes if i.name == planned.key_index], rules, names, risks
-        )
-        after += _indexes(
-            table, planned, [i for i in table.indexes if i.name != planned.key_index], rules, names, risks
-        )
+        before += _indexes(table, planned, [i for i in table.indexes if i.name == planned.key_index], rules, names, risks)
+        after += _indexes(table, planned, [i for i in table.indexes if i.name != planned.key_index], rules, names, risks)
         after += _updates(table, planned, names)
         after += _comments(planned, names)
     for table, planned in pairs:
@@ -231,9 +225,7 @@ def _part(table: schema.Table, planned: PlannedTable, index: schema.Index, part:
         return name + order
     says = f"The index {index.name} stays over the first {part.prefix} of {part.column}: queries must say left({name}, {part.prefix})."
     risks.append(Risk("change", "prefix_index", says, table=table.name, column=part.column))
-    beginning = (
-        f"substring({name} from 1 for {part.prefix})" if column.type == "bytea" else f"left({name}, {part.prefix})"
-    )
+    beginning = f"substring({name} from 1 for {part.prefix})" if column.type == "bytea" else f"left({name}, {part.prefix})"
     return f"({beginning}){order}"
 
 
@@ -302,11 +294,7 @@ def _foreign_keys(
 def _updates(table: schema.Table, planned: PlannedTable, names: _Names) -> Iterator[str]:
     """ON UPDATE CURRENT_TIMESTAMP: when something else changes and nobody sets the column."""
     here = _targets(planned)
-    columns = [
-        (here[column.name], column.fraction)
-        for column in table.columns
-        if column.updates_itself and column.name in here
-    ]
+    columns = [(here[column.name], column.fraction) for column in table.columns if column.updates_itself and column.name in here]
     if not columns:
         return
     function = names.table(fitting(f"{planned.target}_on_update"))
@@ -329,3 +317,15 @@ def _comments(planned: PlannedTable, names: _Names) -> Iterator[str]:
     for column in planned.columns:
         if column.comment:
             yield f"COMMENT ON COLUMN {where}.{postgres(column.target)} IS {literal(column.comment)}"
+
+
+def dropped(tables: Sequence[PlannedTable], into: str) -> Iterator[str]:
+    """What is left when the tables are gone: functions, types and collations that the statements above have made."""
+    used = {column.collation for table in tables for column in table.columns}
+    for table in tables:
+        function = fitting(f"{table.target}_on_update")
+        yield f"DROP FUNCTION IF EXISTS {postgres(into)}.{postgres(function)}()"
+        yield from (f"DROP TYPE IF EXISTS {column.type}" for column in table.columns if column.labels)
+    for name in COLLATIONS:
+        if name in used:
+            yield f"DROP COLLATION IF EXISTS {postgres(into)}.{postgres(name)}"

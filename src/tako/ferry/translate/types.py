@@ -100,9 +100,7 @@ def render(column: Column, cast: str, rule: ColumnRule, hash: Hash, *, mariadb: 
         raise BadRules(f"There is no cast {cast!r} (column {column.name}); there are {', '.join(sorted(CASTS))}.")
     bases, function = made
     if bases and column.base not in bases:
-        raise BadRules(
-            f"The cast {cast} is not for {column.type} (column {column.name}); leave it away or take another."
-        )
+        raise BadRules(f"The cast {cast} is not for {column.type} (column {column.name}); leave it away or take another.")
     rendering = function(_Context(column, mysql(column.name), rule, hash, mariadb))
     if rule.type is not None:
         rendering = _retyped(rendering, rule.type)
@@ -189,9 +187,7 @@ def _decimal(at: _Context) -> Rendering:
 def _float(at: _Context) -> Rendering:
     # Alone, a FLOAT is printed with six digits: 16777217 comes as 16777200.
     read = f"{at.name}+0e0"
-    return Rendering(
-        "real", read, "float", _source_float(read), _target_float("{c}::float8"), key="number", ordered=True
-    )
+    return Rendering("real", read, "float", _source_float(read), _target_float("{c}::float8"), key="number", ordered=True)
 
 
 def _double(at: _Context) -> Rendering:
@@ -206,9 +202,7 @@ def _source_float(read: str) -> str:
     text = f"CAST({read} AS CHAR)"
     mantissa = f"SUBSTRING_INDEX(TRIM(LEADING '-' FROM {text}),'e',1)"
     exponent = f"IF(LOCATE('e',{text})>0,SUBSTRING_INDEX({text},'e',-1)+0,0)"
-    return _digits(
-        text, mantissa, exponent, f"SUBSTRING_INDEX({mantissa},'.',1)", "SIGNED", "IF(LEFT({0},1)='-','-','')"
-    )
+    return _digits(text, mantissa, exponent, f"SUBSTRING_INDEX({mantissa},'.',1)", "SIGNED", "IF(LEFT({0},1)='-','-','')")
 
 
 def _target_float(value: str) -> str:
@@ -256,7 +250,9 @@ def _text(at: _Context) -> Rendering:
 def _textual(at: _Context, type: str) -> Rendering:
     read = _sent(at)
     plain = at.rule.encoding is None
-    return Rendering(type, read, "text", at.hash.source(read), at.hash.target("{c}::text"), key="text" if plain else "")
+    return Rendering(
+        type, read, "text", at.hash.source(read), at.hash.target("{c}::text"), key="text" if plain else ""
+    )
 
 
 def _to_text(at: _Context) -> Rendering:
@@ -266,7 +262,7 @@ def _to_text(at: _Context) -> Rendering:
 
 
 def _text_to_uuid(at: _Context) -> Rendering:
-    digest = f"REPLACE(LOWER({at.name}),'-','')"
+    digest = f"REPLACE(LOWER(CONVERT({at.name} USING utf8mb4)),'-','')"
     return Rendering("uuid", at.name, "uuid", digest, "replace({c}::text,'-','')", key="text")
 
 

@@ -32,13 +32,14 @@ def fields(line: bytes) -> list[bytes | None]:
 
 
 def source_literal(value: bytes, how: str) -> str:
-    """A key's value as a literal that the source compares as it compares the column."""
-    if how == "hex":
-        digits = value.decode("ascii").removeprefix("\\x")
-        return f"X'{digits}'"
+    """A key's value, as either server prints it, as a literal that the source compares as it compares the column."""
     if how == "text":
         return f"_utf8mb4 X'{value.hex()}'" if value else "''"
     text = value.decode("ascii")
+    if how == "hex":
+        digits = text.removeprefix("\\x").replace("-", "")
+        return f"X'{digits}'"
+    text = {"true": "1", "false": "0"}.get(text, text.removesuffix("+00"))
     if not re.fullmatch(r"[-+0-9.:eE ]+", text):
         raise ValueError(f"{text!r} is no number and no date")
     return text if how == "number" else f"'{text}'"
@@ -66,7 +67,7 @@ def equal(source: bytes | None, target: bytes | None, compare: str) -> bool:
     if source is None or target is None:
         return False
     try:
-        return _canonical(source, compare) == _canonical(target, compare)
+        return canonical(source, compare) == canonical(target, compare)
     except (ValueError, KeyError, InvalidOperation, RecursionError):
         return False
 
@@ -77,7 +78,24 @@ def _json_nul(value: bytes, how: str) -> bytes:
     return re.sub(rb"(\\\\)|\\u0000", lambda found: found[1] or put, value)
 
 
-def _canonical(text: bytes, compare: str) -> object:
+def fingerprint(value: bytes | None, compare: str) -> object:
+    """The same for equal values, in one process."""
+    if value is None:
+        return None
+    try:
+        return hash(_hashable(canonical(value, compare)))
+    except (ValueError, KeyError, InvalidOperation, RecursionError):
+        return value
+
+
+def _hashable(value: object) -> object:
+    if isinstance(value, dict):
+        return frozenset((key, _hashable(inner)) for key, inner in value.items())
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
+
+
+def canonical(text: bytes, compare: str) -> object:
+    """The value itself, so that two texts of it are equal. Raises what a wrong text raises."""
     said = text.decode()
     match compare:
         case "number":
