@@ -163,8 +163,8 @@ def parse(text: str, file: str = "ferry.toml") -> Rules:
         for word in (rule.zero_dates, rule.invalid_dates):
             if word not in (None, "refuse", "null") and not DATE.fullmatch(str(word)):
                 raise BadRules(f"{file}: zero_dates and invalid_dates are refuse, null, or a date as 1970-01-01, not {word}.")
-    if rules.copy.chunk_bytes < 64 << 10:
-        raise BadRules(f"{file}: copy.chunk_bytes is at least 65536.")
+    if rules.copy.chunk_bytes < 1 << 10:
+        raise BadRules(f"{file}: copy.chunk_bytes is at least 1024.")
     return rules
 
 
