@@ -27,9 +27,9 @@ chunk_bytes = 4096
 zero_dates = "null"
 invalid_dates = "null"
 
-[tables.key_none]
+[tables."key_none*"]
 without_key = "whole"
-[tables.key_nullable]
+[tables."key_nullable*"]
 without_key = "whole"
 """
 # What a careless session of the target would inherit from its database.
