@@ -51,7 +51,7 @@ LAST = ColumnRule(
     invalid_dates="refuse",
     nul="refuse",
     invalid_utf8="refuse",
-    empty_enum="refuse",
+    empty_enum="keep",
     fulltext="skip",
 )
 
