@@ -1,4 +1,6 @@
-"""Takes back what a plan has made in the target."""
+"""Takes back what ferry has made in a schema of the target."""
+
+import msgspec
 
 from tako.ferry.plan import Plan
 from tako.ferry.target import Target, state
@@ -6,22 +8,20 @@ from tako.ferry.translate import ddl
 from tako.ferry.translate.names import postgres
 
 
-def tables(plan: Plan, target: Target) -> list[str]:
-    """Those that are there because of this plan."""
-    if not state.exists(target) or (state.active(target, plan.target.schema) or ("",))[0] != plan.hash:
-        return []
-    return target.taken(plan.target.schema, [table.target for table in plan.tables])
+def active(schema: str, target: Target) -> Plan | None:
+    """The plan by which the schema was filled, as it was kept: its file may be lost, or written anew since."""
+    kept = state.stored_plan(target, schema) if state.exists(target) else None
+    return None if kept is None else msgspec.json.decode(kept, type=Plan)
 
 
 def run(plan: Plan, target: Target) -> None:
-    """All in one transaction; nothing of anybody else's is dropped (no CASCADE), or the whole is refused."""
-    if not tables(plan, target):
-        return
+    """All in one transaction. Where something else depends on a table, PostgreSQL refuses, and nothing is dropped."""
     schema = plan.target.schema
     with state.locked(target, schema), target.transaction():
         made_schema = state.made_schema(target, plan.hash)
         names = [f"{postgres(schema)}.{postgres(table.target)}" for table in plan.tables]
-        target.execute(f"DROP TABLE IF EXISTS {', '.join(names)}")
+        if names:
+            target.execute(f"DROP TABLE IF EXISTS {', '.join(names)}")
         for statement in ddl.dropped(plan.tables, schema):
             target.execute(statement)
         state.forget(target, plan.hash)

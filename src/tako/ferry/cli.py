@@ -27,7 +27,9 @@ DEFAULT = Path("plan.json")
 def plan(
     source_url: Annotated[str, typer.Argument(help="mysql://user@host:3306/database")],
     target_url: Annotated[str, typer.Argument(help="postgresql://user@host:5432/database")],
-    config: Annotated[Path | None, typer.Option("-c", "--config", help="Rules; by default ferry.toml, if there is one.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("-c", "--config", help="Rules; by default ferry.toml, if there is one.")
+    ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Where the plan is written to.")] = DEFAULT,
     as_json: Json = False,
 ) -> None:
@@ -47,10 +49,13 @@ def plan(
         typer.echo("\n".join(report.lines(made)))
         if made.source.url != source_url or made.target.url != target_url:
             typer.echo(
-                f"Passwords are not written into {out}: set {connection.PASSWORD} and {target.connection.PASSWORD} for copy and verify."
+                f"Passwords are not written into {out}: for copy and verify, "
+                f"set {connection.PASSWORD} and {target.connection.PASSWORD}."
             )
     if made.open_questions:
-        raise Refused(f"The plan {out} has {len(made.open_questions)} open questions: answer them in ferry.toml and plan again.")
+        raise Refused(
+            f"The plan {out} has {len(made.open_questions)} open questions: answer them in ferry.toml and plan again."
+        )
 
 
 @app.command()
@@ -58,8 +63,12 @@ def copy(
     file: PlanFile = DEFAULT,
     as_json: Json = False,
     max_mb_per_s: Annotated[float | None, typer.Option(help="No faster than this.", min=0)] = None,
-    sleep_ratio: Annotated[float | None, typer.Option(help="After each chunk, rest this many times as long as it took.", min=0)] = None,
-    max_load: Annotated[int | None, typer.Option(help="Wait while the source runs more threads than this.", min=0)] = None,
+    sleep_ratio: Annotated[
+        float | None, typer.Option(help="After each chunk, rest this many times as long as it took.", min=0)
+    ] = None,
+    max_load: Annotated[
+        int | None, typer.Option(help="Wait while the source runs more threads than this.", min=0)
+    ] = None,
 ) -> None:
     """Copy all rows, then make keys and constraints. Killed at any point, it goes on when it is run again."""
     from tako.ferry import copy as copying
@@ -99,7 +108,8 @@ def verify(
     if not equal:
         left = sum(result.different - result.repaired for result in results)
         raise Different(
-            f"{left} rows differ. If the source was written to since the copy, that is why; `tako ferry verify --repair` mends them."
+            f"{left} rows differ. If the source was written to since the copy, that is why; "
+            "`tako ferry verify --repair` mends them."
         )
 
 
@@ -115,7 +125,9 @@ def status(file: PlanFile = DEFAULT, as_json: Json = False) -> None:
 
 
 @app.command()
-def accept(table: Annotated[str, typer.Argument(help="The source's name of the table.")], file: PlanFile = DEFAULT) -> None:
+def accept(
+    table: Annotated[str, typer.Argument(help="The source's name of the table.")], file: PlanFile = DEFAULT
+) -> None:
     """Give up the rows of a table that PostgreSQL refused; the copy goes on without them."""
     from tako.ferry.target import state
 
@@ -132,16 +144,19 @@ def abort(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Drop the tables that this plan has made in the target, and forget it. The source is not touched."""
+    """Drop the tables that ferry has made in the plan's target schema, and forget them. The source is not touched."""
     from tako.ferry import abort
 
     made, target = _opened(file)
     with target:
-        tables = abort.tables(made, target)
-        if tables and not yes and not typer.confirm(f"Drop {len(tables)} tables of {made.target.schema} and all rows in them?"):
+        active = abort.active(made.target.schema, target)
+        tables = [table.target for table in active.tables] if active else []
+        question = f"Drop {len(tables)} tables of {made.target.schema} and all rows in them?"
+        if tables and not yes and not typer.confirm(question):
             raise typer.Abort
-        abort.run(made, target)
-    said = f"{len(tables)} tables are dropped." if tables else "There was nothing of this plan in the target."
+        if active:
+            abort.run(active, target)
+    said = f"{len(tables)} tables are dropped." if active else "There was nothing of ferry's in the target."
     typer.echo(json.dumps({"dropped": tables}) if as_json else said)
 
 

@@ -39,7 +39,7 @@ from tako.ferry.source.rows import Block
 from tako.ferry.target import Target, state
 from tako.ferry.target.load import Refusal, Table
 from tako.ferry.translate import values
-from tako.ferry.translate.names import postgres
+from tako.ferry.translate.names import literal, postgres
 
 T = TypeVar("T")
 Key = tuple[str, ...]
@@ -80,7 +80,8 @@ def _allowed(plan: Plan) -> None:
     if plan.open_questions:
         first = plan.open_questions[0]
         raise Refused(
-            f"The plan has {len(plan.open_questions)} open questions; the first: {first.table} {first.column}: {first.says} "
+            f"The plan has {len(plan.open_questions)} open questions; the first: "
+            f"{first.table} {first.column}: {first.says} "
             "Answer them in ferry.toml (`tako ferry plan` says what to write) and plan again."
         )
 
@@ -97,7 +98,9 @@ def _begin(plan: Plan, target: Target) -> None:
         return
     taken = target.taken(plan.target.schema, [table.target for table in plan.tables])
     if taken:
-        raise Blocked(f"The target has a table {plan.target.schema}.{taken[0]} already: drop it, or name another schema.")
+        raise Blocked(
+            f"The target has a table {plan.target.schema}.{taken[0]} already: drop it, or name another schema."
+        )
     made_schema = not target.has_schema(plan.target.schema)
     with target.transaction():
         for statement in plan.ddl.before:
@@ -271,9 +274,9 @@ def _retry(plan: Plan, source: Source, target: Target, say: Say) -> None:
     if left:
         names = sorted({reject.table for reject in left})
         raise Blocked(
-            f"PostgreSQL refused {len(left)} rows of {', '.join(names)} (first: {left[0].error}); they are in ferry.rejects "
-            f"of the target. Repair them in the source and run `tako ferry copy` again, or give them up by name: "
-            f"`tako ferry accept {names[0]}`."
+            f"PostgreSQL refused {len(left)} rows of {', '.join(names)} (first: {left[0].error}); they are in "
+            "ferry.rejects of the target. Repair them in the source and run `tako ferry copy` again, "
+            f"or give them up by name: `tako ferry accept {names[0]}`."
         )
 
 
@@ -297,13 +300,9 @@ def _sequences(plan: Plan, source: Source) -> Iterator[str]:
                 name = f"{postgres(plan.target.schema)}.{postgres(table.target)}"
                 value = catalog.next_value(source, table.source)
                 yield (
-                    f"SELECT setval(pg_get_serial_sequence({_text(name)}, {_text(column.target)}), "
+                    f"SELECT setval(pg_get_serial_sequence({literal(name)}, {literal(column.target)}), "  # noqa: S608 (from the plan)
                     f"greatest({value}, coalesce((SELECT max({postgres(column.target)}) FROM {name}), 0) + 1), false)"
                 )
-
-
-def _text(name: str) -> str:
-    return "'" + name.replace("'", "''") + "'"
 
 
 _ENDED = object()

@@ -12,6 +12,7 @@ from tako.ferry.errors import BadRules
 from tako.ferry.rules import CopyRule
 
 FORMAT = 1
+Level = Literal["refuse", "change", "note"]
 
 
 class PlannedColumn(Struct, frozen=True, omit_defaults=True):
@@ -77,7 +78,7 @@ class PlannedTable(Struct, frozen=True, omit_defaults=True):
 class Risk(Struct, frozen=True, omit_defaults=True):
     """What is not the same afterwards, or could be lost. `refuse` keeps the copy from starting; `write` answers it."""
 
-    level: Literal["refuse", "change", "note"]
+    level: Level
     code: str
     says: str
     table: str = ""
@@ -130,7 +131,7 @@ class Plan(Struct, frozen=True):
 
 
 def sealed(plan: Plan) -> Plan:
-    """The plan with its hash: of what will be done, not of when it was thought of, what was counted, or how fast to go."""
+    """The plan with its hash: of what will be done, not of when it was made, what was counted, or how fast to go."""
     return replace(plan, hash=_hash(plan))
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tako.ferry import plan as plans
 from tako.ferry import rules as ruling
 from tako.ferry import schema
-from tako.ferry.plan import Plan, PlannedColumn, PlannedTable, Risk, SourcePart, TargetPart
+from tako.ferry.plan import Level, Plan, PlannedColumn, PlannedTable, Risk, SourcePart, TargetPart
 from tako.ferry.rules import ColumnRule, Rules
 from tako.ferry.source import Source, catalog, facts
 from tako.ferry.target import Target
@@ -31,13 +31,14 @@ class _Table:
     mariadb: bool
     risks: list[Risk] = field(default_factory=list)
 
-    def risk(self, level: str, code: str, says: str, column: str = "", count: int | None = None, write: str = "") -> None:
-        kind = "refuse" if level == "refuse" else "change" if level == "change" else "note"
+    def risk(
+        self, level: Level, code: str, says: str, column: str = "", count: int | None = None, write: str = ""
+    ) -> None:
         if write and column:
             write = f"[tables.{toml_key(self.table.name)}.columns.{toml_key(column)}]\n{write}"
         elif write:
             write = f"[tables.{toml_key(self.table.name)}]\n{write}"
-        self.risks.append(Risk(kind, code, says, table=self.table.name, column=column, count=count, write=write))  # type: ignore[arg-type]
+        self.risks.append(Risk(level, code, says, table=self.table.name, column=column, count=count, write=write))
 
     def count(self, column: str, code: str) -> int:
         return self.counted.get((column, code), 0)
@@ -101,7 +102,7 @@ def _planned(work: _Table, rows: int, size: int) -> PlannedTable:
         target = names.fitting(target)
     if target != table.name:
         work.risk("change", "table_renamed", f"The table {table.name} is called {target}.")
-    columns = tuple(column for column in map(lambda c: _column(work, c), table.columns) if column is not None)
+    columns = tuple(column for column in (_column(work, c) for c in table.columns) if column is not None)
     planned = PlannedTable(table.name, target, columns, rows=rows, bytes=size, comment=table.comment)
     planned = _generated(work, planned)
     _table_risks(work)
@@ -137,7 +138,7 @@ def _column(work: _Table, column: schema.Column) -> PlannedColumn | None:
         form=rendering.form,
         source_digest=rendering.source_digest,
         target_digest=rendering.target_digest,
-        key=rendering.key,
+        key=_key(work, column, rule, rendering),
         ordered=rendering.ordered,
         not_null=_not_null(work, column, rule),
         default=default,
@@ -149,6 +150,13 @@ def _column(work: _Table, column: schema.Column) -> PlannedColumn | None:
         invalid_utf8=rule.invalid_utf8 or "refuse",
         comment=column.comment,
     )
+
+
+def _key(work: _Table, column: schema.Column, rule: ColumnRule, rendering: Rendering) -> str:
+    """Nothing, if rules change some of the column's dates: then a row's place cannot be told from its line."""
+    changed = rule.zero_dates != "refuse" and work.count(column.name, "zero_date")
+    changed = changed or (rule.invalid_dates != "refuse" and work.count(column.name, "invalid_date"))
+    return "" if changed else rendering.key
 
 
 def _as_flag(work: _Table, column: schema.Column, rule: ColumnRule) -> ColumnRule:
@@ -217,7 +225,7 @@ def _value_risks(work: _Table, column: schema.Column, rule: ColumnRule, cast: st
     for code, refused, says, write in _questions(column, rule, cast, rendering):
         count = work.count(column.name, code)
         if count:
-            level = "refuse" if refused else "change"
+            level: Level = "refuse" if refused else "change"
             work.risk(level, code, f"{count} rows {says}", column.name, count, write if refused else "")
     if not work.mariadb and column.base == "json" and rendering.type == "jsonb":
         return
@@ -231,7 +239,12 @@ def _questions(
 ) -> Iterator[tuple[str, bool, str, str]]:
     """(what was counted, whether it refuses, in words, what to write)."""
     if cast in ("tinyint-to-boolean",):
-        yield "not_boolean", True, "hold neither 0 nor 1, which no boolean can hold", 'cast = "nonzero-to-boolean"  # or type = "smallint"'
+        yield (
+            "not_boolean",
+            True,
+            "hold neither 0 nor 1, which no boolean can hold",
+            'cast = "nonzero-to-boolean"  # or type = "smallint"',
+        )
     if cast == "nonzero-to-boolean":
         yield "not_boolean", False, "hold neither 0 nor 1 and become true", ""
     if rendering.type == "bigint":
@@ -261,7 +274,8 @@ def _text_questions(rule: ColumnRule, cast: str) -> Iterator[tuple[str, bool, st
     yield (
         "nul",
         rule.nul == "refuse",
-        "hold the character U+0000, which PostgreSQL refuses" + (f"; by rule: {rule.nul}" if rule.nul != "refuse" else ""),
+        "hold the character U+0000, which PostgreSQL refuses"
+        + (f"; by rule: {rule.nul}" if rule.nul != "refuse" else ""),
         'nul = "remove"  # or "replace"',
     )
     yield (
@@ -270,14 +284,29 @@ def _text_questions(rule: ColumnRule, cast: str) -> Iterator[tuple[str, bool, st
         "hold bytes that are no UTF-8" + ("; by rule they become U+FFFD" if rule.invalid_utf8 == "replace" else ""),
         'invalid_utf8 = "replace"',
     )
-    yield "invalid_charset", True, "hold bytes that are no text of the column's character set", "skip = true  # or repair them"
+    yield (
+        "invalid_charset",
+        True,
+        "hold bytes that are no text of the column's character set",
+        "skip = true  # or repair them",
+    )
     if rule.encoding is None:
-        yield "looks_utf8", False, 'of a latin1 column look like UTF-8 stored twice; if they are, write encoding = "utf8"', ""
+        yield (
+            "looks_utf8",
+            False,
+            'of a latin1 column look like UTF-8 stored twice; if they are, write encoding = "utf8"',
+            "",
+        )
     if cast in ("enum-to-check", "enum-to-type"):
         keep = "" if cast == "enum-to-type" else '  # or "keep"'
         refused = rule.empty_enum == "refuse" or (rule.empty_enum == "keep" and cast == "enum-to-type")
         done = "" if refused else f"; by rule: {rule.empty_enum}"
-        yield "empty_enum", refused, f"hold '' in an enum, MySQL's mark of an invalid value{done}", f'empty_enum = "null"{keep}'
+        yield (
+            "empty_enum",
+            refused,
+            f"hold '' in an enum, MySQL's mark of an invalid value{done}",
+            f'empty_enum = "null"{keep}',
+        )
 
 
 def _generated(work: _Table, planned: PlannedTable) -> PlannedTable:
@@ -312,7 +341,9 @@ def _computed(
 def _table_risks(work: _Table) -> None:
     table = work.table
     if table.engine.lower() not in ("innodb", ""):
-        says = f"The table is kept by {table.engine}, which has no snapshots: rows that change during the copy may differ."
+        says = (
+            f"The table is kept by {table.engine}, which has no snapshots: rows that change during the copy may differ."
+        )
         work.risk("change", "no_snapshot", says)
     if table.partitioned:
         work.risk("change", "partitioned", "The table is partitioned in the source, and one table in the target.")
@@ -334,15 +365,21 @@ def _keyed(work: _Table, planned: PlannedTable) -> PlannedTable:
     if not key:
         key, index = _unique(work.table)
     if missing := [name for name in key if name not in here]:
-        work.risk("refuse", "key", f"The column {missing[0]} is skipped, but it is part of the key.", missing[0], write="skip = false")
+        work.risk(
+            "refuse",
+            "key",
+            f"The column {missing[0]} is skipped, but it is part of the key.",
+            missing[0],
+            write="skip = false",
+        )
         return planned
     if not key and rule.without_key != "whole":
-        says = "The table has no key: it can only be copied as a whole, from the beginning if it is interrupted, and cannot be followed."
+        says = "The table has no key: it is copied whole, from the beginning if interrupted, and cannot be followed."
         work.risk("refuse", "no_key", says, write='without_key = "whole"  # or key = ["…"], or skip = true')
     planned = replace(planned, key=key, key_index=index, declared=rule.key is not None and rule.key != primary)
     if not key or not all(column.key and column.copied for column in planned.key_columns):
         if key:
-            says = "The table's key cannot be walked in pieces: it is copied as a whole, from the beginning if it is interrupted."
+            says = "The key cannot be walked in pieces: the table is copied whole, from the beginning if interrupted."
             work.risk("note", "whole", says)
         return replace(planned, whole=True)
     return planned
@@ -381,9 +418,7 @@ def _server(source: Source, size: int) -> Iterator[Risk]:
         yield Risk("note", code, says)
 
 
-def _target(
-    target: Target, into: str, tables: Sequence[PlannedTable], statements: plans.Statements
-) -> Iterator[Risk]:
+def _target(target: Target, into: str, tables: Sequence[PlannedTable], statements: plans.Statements) -> Iterator[Risk]:
     taken = target.taken(into, [table.target for table in tables])
     for name in taken:
         says = f"The target has a table {into}.{name} already: drop it, or name another schema."

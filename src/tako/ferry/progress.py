@@ -64,14 +64,18 @@ class _Bars:
             case "step":
                 self._progress.console.print(f"[dim]{event['statement']}[/dim]", markup=True, highlight=False)
             case "position":
-                self._progress.console.print(f"Position: {event['gtid'] or event['file'] or 'none (the source keeps no log)'}")
+                self._progress.console.print(
+                    f"Position: {event['gtid'] or event['file'] or 'none (the source keeps no log)'}"
+                )
             case "reject":
                 self._progress.console.print(f"[red]{event['rows']} rows of {event['table']} were refused[/red]")
 
     def _bar(self, table: str) -> TaskID:
         if table not in self._bars:
             total = max(self._expected.get(table, 0), 1)
-            self._bars[table] = self._progress.add_task(table, total=total, completed=self._done.get(table, 0), speed="")
+            self._bars[table] = self._progress.add_task(
+                table, total=total, completed=self._done.get(table, 0), speed=""
+            )
         return self._bars[table]
 
     def _chunk(self, table: str, rows: int, size: int) -> None:

@@ -95,7 +95,7 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def serial(self) -> bool:
-        """Ids by `<table>_id_seq` and DEFAULT nextval, as GORM's AutoMigrate makes and expects them; else identities."""
+        """Ids by `<table>_id_seq` and DEFAULT nextval, as GORM's AutoMigrate makes them; else identities."""
         return self.preset == "gorm"
 
     @property
@@ -162,8 +162,10 @@ def parse(text: str, file: str = "ferry.toml") -> Rules:
     for rule in every:
         for word in (rule.zero_dates, rule.invalid_dates):
             if word not in (None, "refuse", "null") and not DATE.fullmatch(str(word)):
-                raise BadRules(f"{file}: zero_dates and invalid_dates are refuse, null, or a date as 1970-01-01, not {word}.")
-    if rules.copy.chunk_bytes < 1 << 10:
+                raise BadRules(
+                    f"{file}: zero_dates and invalid_dates are refuse, null, or a date as 1970-01-01, not {word}."
+                )
+    if rules.copy.chunk_bytes < 1024:
         raise BadRules(f"{file}: copy.chunk_bytes is at least 1024.")
     return rules
 
@@ -181,7 +183,9 @@ def check_names(rules: Rules, tables: Mapping[str, Mapping[str, Column]]) -> Non
     fields = {name for columns in tables.values() for column in columns.values() for name in _type_names(column)}
     for name in rules.types:
         if not re.fullmatch(r"[a-z0-9]+(\(.*\))?( unsigned)?( zerofill)?", name):
-            raise BadRules(f"The rules name a type {name!r}; write it as the source does: {', '.join(sorted(fields)[:8])}.")
+            raise BadRules(
+                f"The rules name a type {name!r}; write it as the source does: {', '.join(sorted(fields)[:8])}."
+            )
 
 
 def merged(rule: ColumnRule, over: ColumnRule) -> ColumnRule:

@@ -155,5 +155,7 @@ def _changes(before: Table, after: Table) -> list[str]:
     new = {column.name: column for column in after.columns}
     said = [f"column {before.name}.{name} is gone" for name in old.keys() - new.keys()]
     said += [f"column {before.name}.{name} is new" for name in new.keys() - old.keys()]
-    said += [f"column {before.name}.{name} is not as it was" for name in old.keys() & new.keys() if old[name] != new[name]]
+    said += [
+        f"column {before.name}.{name} is not as it was" for name in old.keys() & new.keys() if old[name] != new[name]
+    ]
     return said or [f"the keys or constraints of {before.name} are not as they were"]

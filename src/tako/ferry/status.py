@@ -10,7 +10,13 @@ from tako.ferry.target import Target, state
 def read(plan: Plan, target: Target) -> dict[str, Any]:
     """Shapes are those of `tako ferry status --json`."""
     if not state.exists(target) or (state.active(target, plan.target.schema) or ("",))[0] != plan.hash:
-        return {"plan_hash": plan.hash, "target_schema": plan.target.schema, "state": "planned", "tables": [], "rejects": []}
+        return {
+            "plan_hash": plan.hash,
+            "target_schema": plan.target.schema,
+            "state": "planned",
+            "tables": [],
+            "rejects": [],
+        }
     found = state.described(target, plan.hash)
     done = state.progress(target, plan.hash)
     found["tables"] = [

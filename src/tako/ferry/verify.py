@@ -81,7 +81,14 @@ def run(plan: Plan, connect: Callable[[], Source], target: Target, say: Say, *, 
         for table in plan.tables:
             comparison = _Comparison(plan, table, source, target, pool, given_up, repair)
             results.append(comparison.run())
-            say({"event": "verified", "table": table.source, "rows": results[-1].rows, "different": results[-1].different})
+            say(
+                {
+                    "event": "verified",
+                    "table": table.source,
+                    "rows": results[-1].rows,
+                    "different": results[-1].different,
+                }
+            )
         state.verified(
             target,
             plan.hash,
@@ -245,7 +252,9 @@ class _Comparison:
             columns = tuple(
                 column.source
                 for column, a, b in zip(self._table.columns, source, target, strict=True)
-                if not (values.equal(a, b, column.compare) or values.equal(values.repaired(a, column), b, column.compare))
+                if not (
+                    values.equal(a, b, column.compare) or values.equal(values.repaired(a, column), b, column.compare)
+                )
             )
             if columns:
                 differences.append(Difference(self._table.source, key, "different", columns))
@@ -253,7 +262,10 @@ class _Comparison:
 
     def _source_lines(self, keys: Sequence[Key], columns: Sequence[object]) -> Iterator[bytes]:
         chosen = [column for column in self._table.columns if column in columns]
-        literals = [copy.literals(self._table, key) or [] for key in keys]
+        literals = [
+            [values.equal_literal(v.encode("latin1"), c) for c, v in zip(self._table.key_columns, key, strict=True)]
+            for key in keys
+        ]
         query = f"{chunks.select_columns(self._table, chosen)} WHERE {chunks.one_of(self._table, literals)}"
         for block in rows.read(self._source, query, [column.form for column in chosen]):
             yield from block.text.split(b"\n")[:-1]

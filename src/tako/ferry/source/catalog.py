@@ -10,9 +10,9 @@ from tako.ferry.schema import Check, Column, Database, Default, ForeignKey, Inde
 from tako.ferry.source.connection import Source
 
 COLUMNS = """
-    SELECT table_name, column_name, data_type, column_type, is_nullable, column_default, character_set_name, collation_name,
-        character_maximum_length, numeric_precision, numeric_scale, datetime_precision, extra, generation_expression,
-        column_comment
+    SELECT table_name, column_name, data_type, column_type, is_nullable, column_default, character_set_name,
+        collation_name, character_maximum_length, numeric_precision, numeric_scale, datetime_precision, extra,
+        generation_expression, column_comment
     FROM information_schema.columns WHERE table_schema = %s ORDER BY table_name, ordinal_position"""
 TABLES = """
     SELECT table_name, table_type, engine, table_comment, create_options FROM information_schema.tables
@@ -116,7 +116,23 @@ def _columns(source: Source) -> dict[str, list[Column]]:
 
 
 def _column(row: tuple[Any, ...], *, mariadb: bool) -> Column:
-    (_, name, base, kind, nullable, default, charset, collation, length, precision, scale, fraction, extra, how, comment) = row
+    (
+        _,
+        name,
+        base,
+        kind,
+        nullable,
+        default,
+        charset,
+        collation,
+        length,
+        precision,
+        scale,
+        fraction,
+        extra,
+        how,
+        comment,
+    ) = row
     extra = (extra or "").lower()
     base = "int" if base == "integer" else base.lower()
     generated: Literal["", "stored", "virtual"] = ""
@@ -170,7 +186,9 @@ def labels(column_type: str) -> tuple[str, ...]:
 
 def unescaped(text: str) -> str:
     """What stood between the quotes of an SQL string."""
-    return re.sub(r"''|\\(.)", lambda found: ESCAPES.get(found[1], found[1]) if found[1] else "'", text, flags=re.DOTALL)
+    return re.sub(
+        r"''|\\(.)", lambda found: ESCAPES.get(found[1], found[1]) if found[1] else "'", text, flags=re.DOTALL
+    )
 
 
 def _indexes(source: Source) -> tuple[dict[str, list[Part]], dict[str, list[Index]]]:
@@ -213,7 +231,9 @@ def _checks(source: Source) -> dict[str, list[Check]]:
     if not source.is_mariadb and source.version.number < (8, 0, 16):
         return found
     for table, name, clause, enforced in _rows(source, MARIADB_CHECKS if source.is_mariadb else MYSQL_CHECKS):
-        found[table].append(Check(name, clause.replace("\\'", "'") if not source.is_mariadb else clause, enforced == "YES"))
+        found[table].append(
+            Check(name, clause.replace("\\'", "'") if not source.is_mariadb else clause, enforced == "YES")
+        )
     return found
 
 

@@ -15,10 +15,11 @@ from pymysql.constants import CLIENT
 from tako.ferry.errors import BadRules, SourceGone
 
 PASSWORD = "TAKO_FERRY_SOURCE_PASSWORD"
-# What a site has set globally must change no value: a select limit would cut tables, PAD_CHAR_TO_FULL_LENGTH pad texts.
+# What a site has set globally must change no value: a select limit would cut tables, PAD_CHAR_TO_FULL_LENGTH pad.
 SESSION = (
     "SET SESSION sql_mode = '', time_zone = '+00:00', sql_select_limit = 18446744073709551615, "
-    "net_write_timeout = 3600, net_read_timeout = 3600, wait_timeout = 604800, sql_big_selects = 1, sql_safe_updates = 0"
+    "net_write_timeout = 3600, net_read_timeout = 3600, wait_timeout = 604800, sql_big_selects = 1, "
+    "sql_safe_updates = 0"
 )
 LEAST_PACKET = 1 << 20
 
@@ -50,7 +51,7 @@ class Source:
     def __init__(self, connection: "pymysql.Connection[Any]", address: Address) -> None:
         self.connection = connection
         self.address = address
-        self.version = _version(str(connection.get_server_info()))
+        self.version = _version(str(connection.get_server_info()))  # type: ignore[no-untyped-call]
 
     @property
     def is_mariadb(self) -> bool:

@@ -41,9 +41,15 @@ def log_risks(source: Source, size: int) -> Iterator[tuple[str, str]]:
         yield "no_log", "The source keeps no binary log: the copy cannot be followed; stop writing while you copy."
         return
     if variables.get("binlog_format", "ROW") != "ROW":
-        yield "log_format", f"binlog_format is {variables['binlog_format']}; to follow, SET GLOBAL binlog_format = 'ROW';"
+        yield (
+            "log_format",
+            f"binlog_format is {variables['binlog_format']}; to follow, SET GLOBAL binlog_format = 'ROW';",
+        )
     if variables.get("binlog_row_image", "FULL") != "FULL":
-        yield "log_image", f"binlog_row_image is {variables['binlog_row_image']}; to follow, SET GLOBAL binlog_row_image = 'FULL';"
+        yield (
+            "log_image",
+            f"binlog_row_image is {variables['binlog_row_image']}; to follow, SET GLOBAL binlog_row_image = 'FULL';",
+        )
     if variables.get("binlog_row_value_options"):
         yield "log_json", "binlog_row_value_options is set; to follow, SET GLOBAL binlog_row_value_options = '';"
     yield from _retention(variables, size)

@@ -4,12 +4,12 @@ A position is right if everything in the log before it is visible to every read 
 be applied again, and applying is idempotent (whole rows by key, delete and insert), so a position may be too early,
 never too late.
 
-- MariaDB keeps the log's position with the snapshot: START TRANSACTION WITH CONSISTENT SNAPSHOT, then `binlog_snapshot_%`.
-  Snapshot and position are the same instant.
+- MariaDB keeps the log's position with the snapshot: START TRANSACTION WITH CONSISTENT SNAPSHOT, then
+  `binlog_snapshot_%`. Snapshot and position are the same instant.
 - MySQL adds a transaction to `gtid_executed` after the engine has committed it, so the set read *before* the snapshot
   is always visible in it. The file and offset have no such order: a transaction is in the file before it is visible.
-  Rotation waits for all that is prepared, so the beginning of the current file is right, and that is what is recorded.
-  If the set is still the same after the snapshot, nothing was committed in between and snapshot and set are one instant.
+  Rotation waits for all that is prepared, so the beginning of the current file is right, and that is recorded.
+  If the set is the same after the snapshot, nothing was committed in between: snapshot and set are one instant.
 """
 
 from msgspec import Struct
@@ -44,7 +44,9 @@ def current(source: Source) -> Position:
         return Position("", "", 0, False, _identity(source))
     if source.is_mariadb:
         ((file, offset, *_),) = source.rows("SHOW MASTER STATUS")
-        return Position(str(source.value("SELECT @@gtid_binlog_pos") or ""), str(file), int(offset), False, _identity(source))
+        return Position(
+            str(source.value("SELECT @@gtid_binlog_pos") or ""), str(file), int(offset), False, _identity(source)
+        )
     ((file, offset, gtid),) = source.rows(
         "SELECT local->>'$.binary_log_file', local->>'$.binary_log_position', local->>'$.gtid_executed' "
         "FROM performance_schema.log_status"

@@ -3,7 +3,8 @@ r"""Rows as COPY text, a block at a time: the path that every byte of a database
 PyMySQL makes a Python object of every value, which costs more than both servers together. Here a block of packets is
 changed where it lies: the length before each value becomes a mark, and what remains is text that C functions turn into
 lines of COPY. Marks are bytes that UTF-8 never has (0xF8 to 0xFF), so a block that holds such a byte in a value is
-taken apart value by value instead, unchanged, for PostgreSQL to judge.
+taken apart value by value instead, unchanged, for PostgreSQL to judge. Binary values are cut out first and put back
+as hexadecimal digits.
 
     packet  0d 00 00 07  01 "7"  fb  05 "a\tb…"        what the server sends: lengths and values
     marked  fe f9 f9 f9  f9 "7"  fd  ff "a\tb…"        row, column and NULL marks
@@ -23,7 +24,7 @@ Form = Literal["text", "hex", "bytes"]
 
 BLOCK = 1 << 20
 READ = 1 << 18
-HEX, NOTHING, FIRST_NULL, FIRST_HEX, NULL, ROW, COLUMN = 0xF8, 0xF9, 0xFB, 0xFC, 0xFD, 0xFE, 0xFF
+HEX, NOTHING, BYTES, FIRST_NULL, FIRST_HEX, NULL, ROW, COLUMN = range(0xF8, 0x100)
 _MARKS = bytes(range(0xF8, 0x100))
 _PLACE = bytes({ROW: 0x0A, COLUMN: 0x09}.get(byte, byte) for byte in range(256))
 _PUT = ((NULL, b"\t\\N"), (FIRST_NULL, b"\\N"), (HEX, b"\t\\\\x"), (FIRST_HEX, b"\\\\x"))
@@ -51,7 +52,7 @@ def raw(source: Source) -> None:
 
 def read(source: Source, sql: str, forms: Sequence[Form]) -> Iterator[Block]:
     """Run a query and give its rows. `forms` has one word per column: `text`, `hex` (the server sends a binary value's
-    hexadecimal digits) or `bytes` (it sends the bytes, and the digits are made here, slowly).
+    hexadecimal digits) or `bytes` (it sends the bytes, and the digits are made here).
 
     The session must be `raw`. All rows must be taken before it is used again.
     """
@@ -65,10 +66,10 @@ def read(source: Source, sql: str, forms: Sequence[Form]) -> Iterator[Block]:
 
 
 def _blocks(stream: Any, forms: Sequence[Form]) -> Iterator[Block]:
-    careful = "bytes" in forms
-    marks = bytes(HEX if form == "hex" else COLUMN for form in forms)
-    marks = bytes((FIRST_HEX if forms[0] == "hex" else NOTHING,)) + marks[1:]
+    careful = forms[0] == "bytes"
+    runs = _runs(forms)
     marked, original = bytearray(), bytearray()
+    cuts: list[Cut] = []
     at = rows = special = 0
     ended = False
     while not ended:
@@ -77,19 +78,40 @@ def _blocks(stream: Any, forms: Sequence[Form]) -> Iterator[Block]:
             raise pymysql.err.OperationalError(2013, "the connection was lost in the middle of a table")
         marked += more
         original += more
-        at, found, made, ended = _mark(marked, at, marks)
+        at, found, made, ended = _mark(marked, at, runs, cuts)
         rows += found
         special += made
         if rows and (ended or at >= BLOCK):
-            if careful or _specials(marked, at) != special:
+            text, binaries = _parted(marked, at, cuts)
+            if careful or len(text) - len(text.translate(None, _MARKS)) != special:
                 yield Block(_lines(bytes(memoryview(original)[:at]), forms), rows)
             else:
-                yield Block(_rendered(bytes(memoryview(marked)[:at])), rows)
-            del marked[:at], original[:at]
+                yield Block(_rendered(text, binaries), rows)
+            del marked[:at], original[:at], cuts[:]
             at = rows = special = 0
 
 
-def _mark(data: bytearray, at: int, marks: bytes) -> tuple[int, int, int, bool]:
+Runs = Sequence[tuple[bytes, bool]]
+"""The marks of columns that follow each other, and whether a binary one comes after them."""
+Cut = tuple[int, int, int]
+"""A binary value: where its mark ends, where it begins, where it ends."""
+
+
+def _runs(forms: Sequence[Form]) -> Runs:
+    runs = []
+    marks = bytearray()
+    for n, form in enumerate(forms):
+        if form == "bytes":
+            runs.append((bytes(marks), True))
+            marks.clear()
+        elif n == 0:
+            marks.append(FIRST_HEX if form == "hex" else NOTHING)
+        else:
+            marks.append(HEX if form == "hex" else COLUMN)
+    return [*runs, (bytes(marks), False)]
+
+
+def _mark(data: bytearray, at: int, runs: Runs, cuts: list[Cut]) -> tuple[int, int, int, bool]:
     """Put marks into all packets from `at` on that are there as a whole.
 
     Returns where the rest begins, the number of rows and of special bytes put, and whether the result has ended.
@@ -98,7 +120,7 @@ def _mark(data: bytearray, at: int, marks: bytes) -> tuple[int, int, int, bool]:
     end = len(data)
     rows = 0
     special = 0
-    every = 4 + len(marks)
+    every = 4 + sum(len(marks) + binary for marks, binary in runs)
     while at + 5 <= end:
         size = data[at] | data[at + 1] << 8 | data[at + 2] << 16
         stop = at + 4 + size
@@ -123,21 +145,24 @@ def _mark(data: bytearray, at: int, marks: bytes) -> tuple[int, int, int, bool]:
         data[at] = ROW
         data[at + 1] = data[at + 2] = data[at + 3] = NOTHING
         at = first
-        for mark in marks:
-            length = data[at]
-            if length < 251:
-                data[at] = mark
-                at += length + 1
-            elif length == 251:
-                data[at] = NULL
-                at += 1
-            else:
-                wide = 3 if length == 252 else 4 if length == 253 else 9
-                length = int.from_bytes(data[at + 1 : at + wide], "little")
-                data[at] = mark
-                data[at + 1 : at + wide] = bytes((NOTHING,)) * (wide - 1)
-                at += wide + length
-                special += wide - 1
+        for marks, binary in runs:
+            for mark in marks:
+                length = data[at]
+                if length < 251:
+                    data[at] = mark
+                    at += length + 1
+                elif length == 251:
+                    data[at] = NULL
+                    at += 1
+                else:
+                    wide = 3 if length == 252 else 4 if length == 253 else 9
+                    length = int.from_bytes(data[at + 1 : at + wide], "little")
+                    data[at] = mark
+                    data[at + 1 : at + wide] = bytes((NOTHING,)) * (wide - 1)
+                    at += wide + length
+                    special += wide - 1
+            if binary:
+                at = _cut(data, at, cuts)
         if data[first] == NULL:
             data[first] = FIRST_NULL
         if at != stop:
@@ -155,12 +180,38 @@ def _stop(data: bytearray, at: int) -> int:
     return len(data) + 1
 
 
-def _specials(data: bytearray, size: int) -> int:
-    part = bytes(memoryview(data)[:size])
-    return size - len(part.translate(None, _MARKS))
+def _cut(data: bytearray, at: int, cuts: list[Cut]) -> int:
+    """Mark a binary value to be cut out. Returns where the next one begins."""
+    length = data[at]
+    if length == 251:
+        data[at] = NULL
+        return at + 1
+    wide = {252: 3, 253: 4, 254: 9}.get(length, 1)
+    if wide > 1:
+        length = int.from_bytes(data[at + 1 : at + wide], "little")
+    data[at] = BYTES
+    cuts.append((at + 1, at + wide, at + wide + length))
+    return at + wide + length
 
 
-def _rendered(text: bytes) -> bytes:
+def _parted(data: bytearray, size: int, cuts: Sequence[Cut]) -> tuple[bytes, list[str]]:
+    """The first `size` bytes without the binary values, and these as hexadecimal digits."""
+    with memoryview(data) as view:
+        parts = []
+        binaries = []
+        done = 0
+        for cut, begin, end in cuts:
+            parts.append(view[done:cut])
+            binaries.append(view[begin:end].hex())
+            done = end
+        parts.append(view[done:size])
+        text = b"".join(parts)
+        for part in parts:
+            part.release()
+    return text, binaries
+
+
+def _rendered(text: bytes, binaries: Sequence[str]) -> bytes:
     for plain, escaped in _ESCAPES:
         if plain in text:
             text = text.replace(plain, escaped)
@@ -168,6 +219,10 @@ def _rendered(text: bytes) -> bytes:
     for mark, put in _PUT:
         if mark in text:
             text = text.replace(bytes((mark,)), put)
+    if binaries:
+        parts = text.split(bytes((BYTES,)))
+        put_back = (f"\t\\\\x{digits}".encode() for digits in binaries)
+        text = b"".join(part for pair in zip(parts, put_back, strict=False) for part in pair) + parts[-1]
     return text[1:] + b"\n"
 
 

@@ -41,7 +41,9 @@ class Target:
     def version(self) -> int:
         return self.connection.info.server_version
 
-    def rows(self, statement: str, parameters: Sequence[object] | Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
+    def rows(
+        self, statement: str, parameters: Sequence[object] | Mapping[str, object] | None = None
+    ) -> list[tuple[Any, ...]]:
         with told(self.shown):
             # Without parameters a percent sign is just that.
             cursor = self.connection.execute(statement.encode(), parameters)
@@ -78,7 +80,12 @@ class Target:
 
     def holds_anything(self, schema: str) -> bool:
         """A table, type, function or collation is in the schema."""
-        kinds = (("pg_class", "relnamespace"), ("pg_type", "typnamespace"), ("pg_proc", "pronamespace"), ("pg_collation", "collnamespace"))
+        kinds = (
+            ("pg_class", "relnamespace"),
+            ("pg_type", "typnamespace"),
+            ("pg_proc", "pronamespace"),
+            ("pg_collation", "collnamespace"),
+        )
         each = " UNION ALL ".join(
             f"SELECT 1 FROM {table} WHERE {column} = to_regnamespace(quote_ident($1))"  # noqa: S608 (our words)
             for table, column in kinds
@@ -150,5 +157,3 @@ def told(shown: str) -> Iterator[None]:
         ) from error
     except psycopg.Error as error:
         raise TargetGone(f"The target {shown} refused: {first_line(error)}.") from error
-
-

@@ -53,4 +53,3 @@ class Table:
         except REFUSALS as error:
             return error
         return None
-

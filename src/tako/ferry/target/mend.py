@@ -33,7 +33,7 @@ def rows(target: Target, schema: str, table: PlannedTable, keys: Sequence[Key]) 
 
 
 def replace(target: Target, schema: str, table: PlannedTable, into: Table, gone: Sequence[Key], lines: bytes) -> bool:
-    """Delete the rows `gone`, and insert or overwrite those of `lines`. False if PostgreSQL refuses: then nothing is done.
+    """Delete the rows `gone`, and insert or overwrite those of `lines`. False if PostgreSQL refuses: nothing is done.
 
     Rows are overwritten, not deleted first: others may refer to them. Our own triggers must not touch them.
     """

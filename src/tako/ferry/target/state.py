@@ -41,8 +41,8 @@ CREATE TABLE IF NOT EXISTS ferry.steps (
     done_at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (plan_hash, n));
 CREATE TABLE IF NOT EXISTS ferry.verifications (
     plan_hash text NOT NULL REFERENCES ferry.migrations ON DELETE CASCADE, table_name text NOT NULL,
-    at timestamptz NOT NULL DEFAULT now(), row_count bigint NOT NULL, chunks integer NOT NULL, different bigint NOT NULL,
-    repaired bigint NOT NULL)
+    at timestamptz NOT NULL DEFAULT now(), row_count bigint NOT NULL, chunks integer NOT NULL,
+    different bigint NOT NULL, repaired bigint NOT NULL)
 """
 LOCK = 0x7A6B6F66  # "ferry" has no number of its own; any that others do not use
 WAIT = "15s"
@@ -119,10 +119,19 @@ def active(target: Target, schema: str) -> tuple[str, str] | None:
     return (rows[0][0], rows[0][1]) if rows else None
 
 
-def begin(target: Target, plan_hash: str, schema: str, plan: bytes, tables: Mapping[str, str], *, made_schema: bool) -> None:
+def stored_plan(target: Target, schema: str) -> bytes | None:
+    """The plan by which the schema is being filled, or was."""
+    rows = target.rows("SELECT plan FROM ferry.migrations WHERE target_schema = %s", (schema,))
+    return rows[0][0].encode() if rows else None
+
+
+def begin(
+    target: Target, plan_hash: str, schema: str, plan: bytes, tables: Mapping[str, str], *, made_schema: bool
+) -> None:
     """Within the transaction that makes the tables."""
     target.execute(
-        "INSERT INTO ferry.migrations (plan_hash, target_schema, made_schema, plan, state) VALUES (%s, %s, %s, %s, 'copying')",
+        "INSERT INTO ferry.migrations (plan_hash, target_schema, made_schema, plan, state) "
+        "VALUES (%s, %s, %s, %s, 'copying')",
         (plan_hash, schema, made_schema, plan.decode()),
     )
     for name, target_name in tables.items():
@@ -189,7 +198,9 @@ def record(target: Target, plan_hash: str, chunk: Chunk) -> None:
     )
 
 
-def reject(target: Target, plan_hash: str, table: str, key: Sequence[str] | None, sqlstate: str, error: str, line: bytes) -> None:
+def reject(
+    target: Target, plan_hash: str, table: str, key: Sequence[str] | None, sqlstate: str, error: str, line: bytes
+) -> None:
     target.execute(
         "INSERT INTO ferry.rejects (plan_hash, table_name, key, sqlstate, error, line) VALUES (%s, %s, %s, %s, %s, %s)",
         (plan_hash, table, None if key is None else json.dumps(list(key)), sqlstate, error, line),
@@ -198,10 +209,14 @@ def reject(target: Target, plan_hash: str, table: str, key: Sequence[str] | None
 
 def rejects(target: Target, plan_hash: str) -> list[Reject]:
     rows = target.rows(
-        "SELECT id, table_name, key, sqlstate, error, accepted_at IS NOT NULL FROM ferry.rejects WHERE plan_hash = %s ORDER BY id",
+        "SELECT id, table_name, key, sqlstate, error, accepted_at IS NOT NULL FROM ferry.rejects "
+        "WHERE plan_hash = %s ORDER BY id",
         (plan_hash,),
     )
-    return [Reject(id, table, None if key is None else tuple(key), code, error, yes) for id, table, key, code, error, yes in rows]
+    return [
+        Reject(id, table, None if key is None else tuple(key), code, error, yes)
+        for id, table, key, code, error, yes in rows
+    ]
 
 
 def accept(target: Target, plan_hash: str, table: str) -> int:
@@ -264,11 +279,16 @@ def forget(target: Target, plan_hash: str) -> None:
 
 def described(target: Target, plan_hash: str) -> dict[str, Any]:
     """For `status`: the migration, its runs, its tables."""
-    columns = ("plan_hash", "target_schema", "state", "started_at", "copied_at", "verified_at")
-    (row,) = target.rows(f"SELECT {', '.join(columns)} FROM ferry.migrations WHERE plan_hash = %s", (plan_hash,))  # noqa: S608
-    runs = target.rows(
-        'SELECT n, gtid, file, "offset", exact, server_id, started_at, ended_at FROM ferry.runs WHERE plan_hash = %s ORDER BY n',
+    migration = ("plan_hash", "target_schema", "state", "started_at", "copied_at", "verified_at")
+    run = ("n", "gtid", "file", "offset", "exact", "server_id", "started_at", "ended_at")
+    (row,) = target.rows(
+        "SELECT plan_hash, target_schema, state, started_at, copied_at, verified_at FROM ferry.migrations "
+        "WHERE plan_hash = %s",
         (plan_hash,),
     )
-    names = ("n", "gtid", "file", "offset", "exact", "server_id", "started_at", "ended_at")
-    return dict(zip(columns, row, strict=True)) | {"runs": [dict(zip(names, run, strict=True)) for run in runs]}
+    runs = target.rows(
+        'SELECT n, gtid, file, "offset", exact, server_id, started_at, ended_at FROM ferry.runs '
+        "WHERE plan_hash = %s ORDER BY n",
+        (plan_hash,),
+    )
+    return dict(zip(migration, row, strict=True)) | {"runs": [dict(zip(run, found, strict=True)) for found in runs]}

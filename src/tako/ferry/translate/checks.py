@@ -1,4 +1,4 @@
-"""What is counted in the source's rows before anything is planned: values that PostgreSQL would refuse, or read differently."""
+"""What is counted in the source's rows before anything is planned: what PostgreSQL refuses, or reads differently."""
 
 from dataclasses import dataclass
 

@@ -34,7 +34,9 @@ class _Names:
         return fitting(name if self.taken[name] == 1 else f"{table}_{name}")
 
 
-def statements(pairs: Sequence[Pair], rules: Rules, into: str, database: str, *, make_schema: bool) -> tuple[Statements, list[Risk]]:
+def statements(
+    pairs: Sequence[Pair], rules: Rules, into: str, database: str, *, make_schema: bool
+) -> tuple[Statements, list[Risk]]:
     """The DDL in order, and what it leaves out or changes."""
     taken = Counter(planned.target for _, planned in pairs)
     taken.update(index.name for table, _ in pairs for index in table.indexes if index.kind != "spatial")
@@ -49,8 +51,12 @@ def statements(pairs: Sequence[Pair], rules: Rules, into: str, database: str, *,
         before.append(_table(table, planned, rules, names, risks))
         before += _owned(planned, rules, names)
         # The index that stands for a primary key is there from the beginning.
-        before += _indexes(table, planned, [i for i in table.indexes if i.name == planned.key_index], rules, names, risks)
-        after += _indexes(table, planned, [i for i in table.indexes if i.name != planned.key_index], rules, names, risks)
+        before += _indexes(
+            table, planned, [i for i in table.indexes if i.name == planned.key_index], rules, names, risks
+        )
+        after += _indexes(
+            table, planned, [i for i in table.indexes if i.name != planned.key_index], rules, names, risks
+        )
         after += _updates(table, planned, names)
         after += _comments(planned, names)
     for table, planned in pairs:
@@ -64,9 +70,8 @@ def _collations(pairs: Sequence[Pair], into: str) -> list[str]:
     made = ["CREATE EXTENSION IF NOT EXISTS citext"] if "citext" in used else []
     for name, locale in COLLATIONS.items():
         if name in used:
-            made.append(
-                f"CREATE COLLATION {postgres(into)}.{postgres(name)} (provider = icu, locale = {literal(locale)}, deterministic = false)"
-            )
+            options = f"provider = icu, locale = {literal(locale)}, deterministic = false"
+            made.append(f"CREATE COLLATION {postgres(into)}.{postgres(name)} ({options})")
     return made
 
 
@@ -151,7 +156,7 @@ def _checks(table: schema.Table, planned: PlannedTable, risks: list[Risk]) -> It
             Risk(
                 "change",
                 "check_left_out",
-                f"The condition {check.name}, {check.expression}, {why}: it is left out. Add it by hand if you need it.",
+                f"The condition {check.name}, {check.expression}, {why}: it is left out.",
                 table=table.name,
             )
         )
@@ -203,7 +208,7 @@ def _left_out(table: schema.Table, planned: PlannedTable, index: schema.Index, r
             return risk(
                 "change",
                 "fulltext_left_out",
-                f'The full-text index {index.name} is left out; fulltext = "gin" in [defaults] makes a GIN index of to_tsvector.',
+                f'The full-text index {index.name} is left out; fulltext = "gin" in [defaults] makes a GIN index.',
             )
     if any(part.expression and expressions.translated(part.expression, here) is None for part in index.parts):
         says = f"The index {index.name} is over an expression that ferry does not know: it is left out."
@@ -220,12 +225,14 @@ def _part(table: schema.Table, planned: PlannedTable, index: schema.Index, part:
     if not part.prefix:
         return name + order
     if not index.unique and table.column(part.column).length <= SHORT and column.type.startswith("varchar"):
-        says = f"The index {index.name} is over the first {part.prefix} characters of {part.column}; it gets the whole column."
+        says = f"The index {index.name} is over {part.prefix} characters of {part.column}; it gets the whole column."
         risks.append(Risk("change", "prefix_index", says, table=table.name, column=part.column))
         return name + order
-    says = f"The index {index.name} stays over the first {part.prefix} of {part.column}: queries must say left({name}, {part.prefix})."
+    beginning = f"left({name}, {part.prefix})"
+    if column.type == "bytea":
+        beginning = f"substring({name} from 1 for {part.prefix})"
+    says = f"The index {index.name} is over the beginning of {part.column}; to use it, queries must say {beginning}."
     risks.append(Risk("change", "prefix_index", says, table=table.name, column=part.column))
-    beginning = f"substring({name} from 1 for {part.prefix})" if column.type == "bytea" else f"left({name}, {part.prefix})"
     return f"({beginning}){order}"
 
 
@@ -280,7 +287,7 @@ def _foreign_keys(
             if action in ACTIONS
         )
         if actions:
-            says = f"The foreign key {key.name} changes other rows ({actions.strip()}); the source may not log those changes."
+            says = f"The foreign key {key.name} changes other rows ({actions.strip()}), which the source may not log."
             risks.append(Risk("note", "cascade", says, table=table.name))
         where = names.table(planned.target)
         name = postgres(fitting(key.name))
@@ -294,12 +301,17 @@ def _foreign_keys(
 def _updates(table: schema.Table, planned: PlannedTable, names: _Names) -> Iterator[str]:
     """ON UPDATE CURRENT_TIMESTAMP: when something else changes and nobody sets the column."""
     here = _targets(planned)
-    columns = [(here[column.name], column.fraction) for column in table.columns if column.updates_itself and column.name in here]
+    columns = [
+        (here[column.name], column.fraction)
+        for column in table.columns
+        if column.updates_itself and column.name in here
+    ]
     if not columns:
         return
     function = names.table(fitting(f"{planned.target}_on_update"))
     sets = "\n".join(
-        f"        IF NEW.{name} IS NOT DISTINCT FROM OLD.{name} THEN NEW.{name} = CURRENT_TIMESTAMP({fraction}); END IF;"
+        f"        IF NEW.{name} IS NOT DISTINCT FROM OLD.{name} THEN\n"
+        f"            NEW.{name} = CURRENT_TIMESTAMP({fraction});\n        END IF;"
         for name, fraction in columns
     )
     yield (
@@ -307,7 +319,8 @@ def _updates(table: schema.Table, planned: PlannedTable, names: _Names) -> Itera
         f"    IF NEW IS DISTINCT FROM OLD THEN\n{sets}\n    END IF;\n    RETURN NEW;\nEND\n$ferry$"
     )
     name = postgres(fitting(f"{planned.target}_on_update"))
-    yield f"CREATE TRIGGER {name} BEFORE UPDATE ON {names.table(planned.target)} FOR EACH ROW EXECUTE FUNCTION {function}()"
+    where = names.table(planned.target)
+    yield f"CREATE TRIGGER {name} BEFORE UPDATE ON {where} FOR EACH ROW EXECUTE FUNCTION {function}()"
 
 
 def _comments(planned: PlannedTable, names: _Names) -> Iterator[str]:

@@ -51,7 +51,7 @@ class Rendering:
     target_digest: str | None
     form: Literal["text", "hex", "bytes"] = "text"
     key: Literal["", "number", "text", "hex", "quoted"] = ""
-    """How a value of a line becomes a literal for the source again; empty: it does not, or the source orders otherwise."""
+    """How a value becomes a literal for the source again; empty: it does not, or the source orders it otherwise."""
     ordered: bool = False
     """Both servers order the values the same."""
     allowed: tuple[str, ...] = ()
@@ -100,7 +100,9 @@ def render(column: Column, cast: str, rule: ColumnRule, hash: Hash, *, mariadb: 
         raise BadRules(f"There is no cast {cast!r} (column {column.name}); there are {', '.join(sorted(CASTS))}.")
     bases, function = made
     if bases and column.base not in bases:
-        raise BadRules(f"The cast {cast} is not for {column.type} (column {column.name}); leave it away or take another.")
+        raise BadRules(
+            f"The cast {cast} is not for {column.type} (column {column.name}); leave it away or take another."
+        )
     rendering = function(_Context(column, mysql(column.name), rule, hash, mariadb))
     if rule.type is not None:
         rendering = _retyped(rendering, rule.type)
@@ -187,7 +189,9 @@ def _decimal(at: _Context) -> Rendering:
 def _float(at: _Context) -> Rendering:
     # Alone, a FLOAT is printed with six digits: 16777217 comes as 16777200.
     read = f"{at.name}+0e0"
-    return Rendering("real", read, "float", _source_float(read), _target_float("{c}::float8"), key="number", ordered=True)
+    return Rendering(
+        "real", read, "float", _source_float(read), _target_float("{c}::float8"), key="number", ordered=True
+    )
 
 
 def _double(at: _Context) -> Rendering:
@@ -202,7 +206,9 @@ def _source_float(read: str) -> str:
     text = f"CAST({read} AS CHAR)"
     mantissa = f"SUBSTRING_INDEX(TRIM(LEADING '-' FROM {text}),'e',1)"
     exponent = f"IF(LOCATE('e',{text})>0,SUBSTRING_INDEX({text},'e',-1)+0,0)"
-    return _digits(text, mantissa, exponent, f"SUBSTRING_INDEX({mantissa},'.',1)", "SIGNED", "IF(LEFT({0},1)='-','-','')")
+    return _digits(
+        text, mantissa, exponent, f"SUBSTRING_INDEX({mantissa},'.',1)", "SIGNED", "IF(LEFT({0},1)='-','-','')"
+    )
 
 
 def _target_float(value: str) -> str:
@@ -250,9 +256,7 @@ def _text(at: _Context) -> Rendering:
 def _textual(at: _Context, type: str) -> Rendering:
     read = _sent(at)
     plain = at.rule.encoding is None
-    return Rendering(
-        type, read, "text", at.hash.source(read), at.hash.target("{c}::text"), key="text" if plain else ""
-    )
+    return Rendering(type, read, "text", at.hash.source(read), at.hash.target("{c}::text"), key="text" if plain else "")
 
 
 def _to_text(at: _Context) -> Rendering:
@@ -303,7 +307,7 @@ def _set_to_array(at: _Context) -> Rendering:
 
 def _date(at: _Context) -> Rendering:
     read = _without_zero_dates(at)
-    return Rendering("date", read, "text", f"CONCAT({read})", "{c}::text", key=_date_key(at), ordered=True)
+    return Rendering("date", read, "text", f"CONCAT({read})", "{c}::text", key="quoted", ordered=True)
 
 
 def _datetime(at: _Context) -> Rendering:
@@ -323,11 +327,7 @@ def _instant(at: _Context, type: str, target: str) -> Rendering:
     fraction = at.column.fraction
     rest = "0" * (6 - fraction) if fraction else ".000000"
     source = f"CONCAT({read},'{rest}')" if rest else f"CONCAT({read})"
-    return Rendering(type, read, "instant", source, target, key=_date_key(at), ordered=True)
-
-
-def _date_key(at: _Context) -> Literal["", "quoted"]:
-    return "" if at.rule.zero_dates != "refuse" or at.rule.invalid_dates != "refuse" else "quoted"
+    return Rendering(type, read, "instant", source, target, key="quoted", ordered=True)
 
 
 def zero_date(name: str) -> str:
@@ -350,7 +350,7 @@ def _without_zero_dates(at: _Context) -> str:
     for answer, condition in ((at.rule.invalid_dates, invalid_date), (at.rule.zero_dates, zero_date)):
         if answer == "refuse" or (condition is invalid_date and at.column.base == "timestamp"):
             continue
-        value = "NULL" if answer == "null" else f"'{_dated(answer, at.column)}'"
+        value = "NULL" if answer == "null" else f"'{_dated(str(answer), at.column)}'"
         read = f"IF({condition(at.name)},{value},{read})"
     return read
 

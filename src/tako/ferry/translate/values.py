@@ -5,10 +5,18 @@ import json
 import re
 from decimal import Decimal, InvalidOperation
 
+from tako.core.errors import Conflict
 from tako.ferry.plan import PlannedColumn
 
-_UNESCAPE = {b"\\n": b"\n", b"\\t": b"\t", b"\\r": b"\r", b"\\\\": b"\\"}
-_ESCAPED = re.compile(rb"\\[ntr\\]")
+# PostgreSQL writes all of these, we write the first four.
+_UNESCAPE = {b"\\\\": b"\\", b"\\n": b"\n", b"\\t": b"\t", b"\\r": b"\r", b"\\b": b"\b", b"\\f": b"\f", b"\\v": b"\v"}
+_ESCAPED = re.compile(rb"\\[ntrbfv\\]")
+
+
+class BadKey(Conflict):
+    """A key by which the source cannot be asked for its row."""
+
+
 _ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,{}"]+)')
 NULL = b"\\N"
 
@@ -31,8 +39,19 @@ def fields(line: bytes) -> list[bytes | None]:
     return [value(part) for part in line.rstrip(b"\n").split(b"\t")]
 
 
+_EQUAL = {"number": "number", "float": "number", "boolean": "number", "bytes": "hex", "instant": "quoted"}
+
+
+def equal_literal(value: bytes, column: PlannedColumn) -> str:
+    """A literal that is equal to the column's value, though perhaps not ordered as it is (an enum)."""
+    return source_literal(value, column.key or _EQUAL.get(column.compare, "text"))
+
+
 def source_literal(value: bytes, how: str) -> str:
-    """A key's value, as either server prints it, as a literal that the source compares as it compares the column."""
+    """A key's value, as either server prints it, as a literal that the source compares as it compares the column.
+
+    Raises `BadKey` for what can be none.
+    """
     if how == "text":
         return f"_utf8mb4 X'{value.hex()}'" if value else "''"
     text = value.decode("ascii")
@@ -41,7 +60,9 @@ def source_literal(value: bytes, how: str) -> str:
         return f"X'{digits}'"
     text = {"true": "1", "false": "0"}.get(text, text.removesuffix("+00"))
     if not re.fullmatch(r"[-+0-9.:eE ]+", text):
-        raise ValueError(f"{text!r} is no number and no date")
+        raise BadKey(
+            f"A row has the key {text!r}, which is no number and no date. Repair it in the source and plan again."
+        )
     return text if how == "number" else f"'{text}'"
 
 
