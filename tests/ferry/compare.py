@@ -179,7 +179,7 @@ def _chained(first: Meaning, then: Meaning) -> Meaning:
 
 
 def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``").replace("%", "%%") + "`"
+    return "`" + name.replace("`", "``") + "`"
 
 
 def _selected(column: Column) -> str:
