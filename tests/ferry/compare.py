@@ -131,7 +131,9 @@ class Comparison:
             sql.SQL(", ").join(sql.Identifier(column.copy) for column in columns), sql.Identifier(*copy.split(".", 1))
         )
         meanings = [_copied_meaning(column) for column in columns]
-        self._target.execute("SET TIME ZONE 'UTC'; SET datestyle = ISO; SET intervalstyle = postgres")
+        self._target.execute(
+            "SET TIME ZONE 'UTC'; SET datestyle = ISO; SET intervalstyle = postgres; SET extra_float_digits = 1"
+        )
         for row in self._target.cursor().stream(query):
             yield tuple(None if v is None else means(v) for v, means in zip(row, meanings, strict=True))
 
@@ -177,7 +179,7 @@ def _chained(first: Meaning, then: Meaning) -> Meaning:
 
 
 def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``").replace("%", "%%") + "`"
+    return "`" + name.replace("`", "``") + "`"
 
 
 def _selected(column: Column) -> str:
@@ -197,6 +199,8 @@ def _meaning(column: Column) -> Meaning:
         return _json
     if column.copy_type == "uuid":
         return lambda value: UUID(bytes=value) if isinstance(value, bytes) else UUID(value)
+    if column.type == "vector" and column.copy_type == "bytea":
+        return bytes.fromhex
     if column.type == "set" and column.copy_type.endswith("[]"):
         return lambda text: tuple(text.split(",")) if text else ()
     if column.type == "bit":
@@ -212,7 +216,7 @@ def _copied_meaning(column: Column) -> Meaning:
         return tuple
     if column.copy_type.startswith("time "):
         return _since_midnight
-    if column.type == "vector":
+    if column.type == "vector" and column.copy_type != "bytea":
         return _vector_text
     return _same
 

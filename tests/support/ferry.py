@@ -42,7 +42,7 @@ class Ferry:
 
     def plan(self) -> Ran:
         """Writes plan.json, which the other commands read."""
-        return self.run("plan", self.source, self.target, "-c", "ferry.toml", "--json")
+        return self.run("plan", self.source, self.target, "-c", "ferry.toml")
 
     def planned(self) -> Any:
         return json.loads((self.folder / "plan.json").read_text(encoding="utf-8"))
