@@ -304,9 +304,9 @@ def test_double_encoded_text_is_decoded_by_rule(start: Start) -> None:
 def test_casts_that_change_the_shape(start: Start) -> None:
     move = start(
         "CREATE TABLE t (id binary(16) PRIMARY KEY, e enum('a','it''s') NOT NULL, s set('x','y z','q\"') NOT NULL, "
-        "n tinyint(2), email varchar(50) UNIQUE)",
-        "INSERT INTO t VALUES (X'00112233445566778899AABBCCDDEEFF', 'it''s', 'x,q\"', 5, 'A@example.org')",
-        "INSERT INTO t VALUES (X'FF112233445566778899AABBCCDDEEFF', 'a', '', 0, 'b@example.org')",
+        "n tinyint(2))",
+        "INSERT INTO t VALUES (X'00112233445566778899AABBCCDDEEFF', 'it''s', 'x,q\"', 5)",
+        "INSERT INTO t VALUES (X'FF112233445566778899AABBCCDDEEFF', 'a', '', 0)",
     )
     results = move.all_of_it(
         """
@@ -318,12 +318,10 @@ def test_casts_that_change_the_shape(start: Start) -> None:
         set = { cast = "set-to-array" }
         [tables.t.columns.n]
         cast = "nonzero-to-boolean"
-        [tables.t.columns.email]
-        collation = "ci"
         """
     )
     assert results["t"].equal
-    assert move.found("SELECT id::text, e::text, s, n FROM moved.t WHERE email = 'a@EXAMPLE.org'") == [
+    assert move.found("SELECT id::text, e::text, s, n FROM moved.t WHERE id::text LIKE '00%'") == [
         ("00112233-4455-6677-8899-aabbccddeeff", "it's", ["x", 'q"'], True)
     ]
     assert move.found("SELECT s FROM moved.t WHERE id::text LIKE 'ff%'") == [([],)]
