@@ -57,6 +57,7 @@ def make(source: Source, target: Target, rules: Rules, created_at: str) -> Plan:
         if rules.table(table.name).skip:
             risks.append(Risk("change", "table_skipped", "The table is skipped by rule.", table=table.name))
             continue
+        table = _true_defaults(source, table)
         columns = [count for column in table.columns for count in checks.counts(column)]
         work = _Table(table, rules, facts.count(source, table.name, columns), hash, into, source.is_mariadb)
         pairs.append((table, _planned(work, *sizes.get(table.name, (0, 0)))))
@@ -84,6 +85,18 @@ def make(source: Source, target: Target, rules: Rules, created_at: str) -> Plan:
             copy=rules.copy,
         )
     )
+
+
+def _true_defaults(source: Source, table: schema.Table) -> schema.Table:
+    """A "?" in a default may stand for any character beyond U+FFFF (see `_known_labels`); the server knows which."""
+    columns = []
+    for column in table.columns:
+        default = column.default
+        if default is not None and default.kind == "literal" and "?" in default.text and column.charset:
+            text = facts.default_of(source, table.name, column.name)
+            column = replace(column, default=replace(default, text=default.text if text is None else text))
+        columns.append(column)
+    return replace(table, columns=tuple(columns))
 
 
 def toml_key(name: str) -> str:
@@ -115,7 +128,9 @@ def _column(work: _Table, column: schema.Column) -> PlannedColumn | None:
         work.risk("change", "column_skipped", "The column is skipped by rule.", column.name)
         return None
     rule = _as_flag(work, column, rule)
-    cast = rule.cast or _cast(work, column, rule)
+    if rule.empty_enum == "keep" and not work.count(column.name, "empty_enum"):
+        rule = replace(rule, empty_enum="refuse")  # there is nothing to keep, so the target need not allow it
+    cast = _known_labels(work, column, rule.cast or _cast(work, column, rule))
     rendering = types.render(column, cast, rule, work.hash, mariadb=work.mariadb)
     _value_risks(work, column, rule, cast, rendering)
     target = rule.name or names.folded(column.name, work.rules.names)
@@ -150,6 +165,18 @@ def _column(work: _Table, column: schema.Column) -> PlannedColumn | None:
         invalid_utf8=rule.invalid_utf8 or "refuse",
         comment=column.comment,
     )
+
+
+def _known_labels(work: _Table, column: schema.Column, cast: str) -> str:
+    """The servers show their schema in three-byte UTF-8: a label with an emoji in it looks like one with a "?"."""
+    if cast not in ("enum-to-check", "enum-to-type") or not any("?" in label for label in column.labels):
+        return cast
+    says = "Some labels of the enum cannot be read exactly (a character beyond U+FFFF looks like a question mark)"
+    if cast == "enum-to-type":
+        work.risk("refuse", "labels", f"{says}: no type can be made.", column.name, write='cast = "enum-to-text"')
+        return cast
+    work.risk("change", "labels", f"{says}: the target takes every text.", column.name)
+    return "enum-to-text"
 
 
 def _key(work: _Table, column: schema.Column, rule: ColumnRule, rendering: Rendering) -> str:
@@ -251,7 +278,7 @@ def _questions(
         yield "beyond_bigint", True, "are 2^63 or more, which no bigint can hold", 'cast = "unsigned-to-numeric"'
     if cast == "unsigned-to-numeric":
         yield "beyond_bigint", False, "are 2^63 or more: the column becomes numeric(20,0)", ""
-    if column.unsigned and rendering.type in ("integer", "smallint"):
+    if column.unsigned and (column.base, rendering.type) in (("int", "integer"), ("smallint", "smallint")):
         yield "beyond_signed", True, f"are too large for {rendering.type}", 'cast = "integer"'
     said = "hold a zero date (0000-00-00, a month or day 00, year 0), which PostgreSQL has not"
     becomes = "NULL" if rule.zero_dates == "null" else rule.zero_dates
@@ -298,15 +325,10 @@ def _text_questions(rule: ColumnRule, cast: str) -> Iterator[tuple[str, bool, st
             "",
         )
     if cast in ("enum-to-check", "enum-to-type"):
-        keep = "" if cast == "enum-to-type" else '  # or "keep"'
         refused = rule.empty_enum == "refuse" or (rule.empty_enum == "keep" and cast == "enum-to-type")
-        done = "" if refused else f"; by rule: {rule.empty_enum}"
-        yield (
-            "empty_enum",
-            refused,
-            f"hold '' in an enum, MySQL's mark of an invalid value{done}",
-            f'empty_enum = "null"{keep}',
-        )
+        done = "" if refused else ": they become NULL" if rule.empty_enum == "null" else ": it stays ''"
+        says = f"hold '' in an enum, MySQL's mark of an invalid value{done}"
+        yield "empty_enum", refused, says, 'empty_enum = "null"'
 
 
 def _generated(work: _Table, planned: PlannedTable) -> PlannedTable:

@@ -51,7 +51,7 @@ LAST = ColumnRule(
     invalid_dates="refuse",
     nul="refuse",
     invalid_utf8="refuse",
-    empty_enum="refuse",
+    empty_enum="keep",
     fulltext="skip",
 )
 
@@ -174,6 +174,8 @@ def check_names(rules: Rules, tables: Mapping[str, Mapping[str, Column]]) -> Non
     """A rule for a table or column that is not there is a slip of the pen, and would answer nothing."""
     for pattern, rule in rules.tables.items():
         fitting = [name for name in tables if name == pattern or fnmatchcase(name, pattern)]
+        if not fitting and "*" in pattern:
+            continue
         if not fitting:
             raise BadRules(f"The rules name a table {pattern}, which the source has not.{_near(pattern, tables)}")
         for column in rule.columns:

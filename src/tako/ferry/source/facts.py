@@ -34,6 +34,13 @@ def count(source: Source, table: str, counts: Sequence[Count]) -> Mapping[tuple[
     return found
 
 
+def default_of(source: Source, table: str, column: str) -> str | None:
+    """The default as a row would get it; None if the table has no row to ask for it."""
+    sql = f"SELECT DEFAULT({quoted(column)}) FROM {quoted(table)} LIMIT 1"  # noqa: S608 (quoted names)
+    found = source.value(sql)
+    return None if found is None else str(found)
+
+
 def log_risks(source: Source, size: int) -> Iterator[tuple[str, str]]:
     """What would keep somebody from following the source after the copy."""
     variables = {str(name).lower(): str(value) for name, value in source.rows("SHOW GLOBAL VARIABLES LIKE '%log%'")}

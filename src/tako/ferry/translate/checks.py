@@ -51,8 +51,9 @@ def counts(column: Column) -> list[Count]:
 def _texts(column: Column, name: str) -> dict[str, str]:
     if column.base == "json":
         return {"nul": f"LOCATE('\\\\u0000',CAST({name} AS CHAR))>0"}
-    found = {"nul": f"LOCATE(X'00',CAST({name} AS BINARY))>0"}
     data = f"CAST({name} AS BINARY)"
+    text = data if column.charset in UNCONVERTED else f"CAST(CONVERT({name} USING utf8mb4) AS BINARY)"
+    found = {"nul": f"LOCATE(X'00',{text})>0"}
     if column.json:
         found["nul"] = f"({found['nul']} OR LOCATE('\\\\u0000',{name})>0)"
     if column.charset in UNCONVERTED:

@@ -229,7 +229,7 @@ def _digits(text: str, mantissa: str, exponent: str, whole: str, integer: str, s
 
 
 def _sent(at: _Context) -> str:
-    """A text's bytes as UTF-8. What is no valid text of its character set comes as a byte that PostgreSQL refuses."""
+    """A text's bytes as UTF-8. What its character set does not know comes with U+0000, which PostgreSQL refuses."""
     name, charset, rule = at.name, at.column.charset, at.rule
     if rule.encoding == "double-utf8":
         once = f"CONVERT({name} USING latin1)"
@@ -244,7 +244,8 @@ def _sent(at: _Context) -> str:
     converted = f"CONVERT({name} USING utf8mb4)"
     if charset == "latin1":
         return converted
-    return f"IF(CAST(CONVERT({converted} USING {charset}) AS BINARY)=CAST({name} AS BINARY),{converted},X'FF')"
+    same = f"CAST(CONVERT({converted} USING {charset}) AS BINARY)=CAST({name} AS BINARY)"
+    return f"IF({name} IS NULL,NULL,IF({same},{converted},CONCAT(_utf8mb4 X'00','not valid in {charset}')))"
 
 
 def _text(at: _Context) -> Rendering:
