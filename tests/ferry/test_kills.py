@@ -27,7 +27,7 @@ TABLES = ("notes", "answers", "numbers", "loose")
 ROWS = 2000
 SCRIPT = """
 CREATE TABLE notes (id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY, at datetime(6) NOT NULL, body text NOT NULL,
-  seen tinyint(1), KEY by_time (at));
+  seen tinyint(1), instant timestamp NULL DEFAULT NULL, KEY by_time (at));
 CREATE TABLE answers (a varchar(20) NOT NULL, b int NOT NULL, body text, PRIMARY KEY (a, b), UNIQUE KEY b (b));
 CREATE TABLE numbers (id int NOT NULL, n decimal(10,2), bytes_ varbinary(60), UNIQUE KEY id (id));
 CREATE TABLE loose (v int, body varchar(200));
@@ -210,7 +210,10 @@ def _rows(chance: random.Random) -> dict[str, list[tuple[Any, ...]]]:
         return "".join(chance.choices("ab \t\n\\é😀", k=chance.randint(0, most)))
 
     return {
-        "notes": [(n * 3, f"2026-01-01 00:{n % 60:02}:00.{n:06}", text(200), n % 2) for n in range(1, ROWS + 1)],
+        "notes": [
+            (n * 3, f"2026-01-01 00:{n % 60:02}:00.{n:06}", text(200), n % 2, f"2026-03-08 02:{n % 60:02}:30")
+            for n in range(1, ROWS + 1)
+        ],
         "answers": [(f"{'aZé9'[n % 4]}{n % 50}", n, text(100)) for n in range(ROWS)],
         "numbers": [(n - ROWS // 2, n / 100, chance.randbytes(n % 60)) for n in range(ROWS)],
         "loose": [(n % 100, text(30)) for n in range(ROWS)],
