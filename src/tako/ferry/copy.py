@@ -130,8 +130,12 @@ def _copy_all(plan: Plan, source: Source, target: Target, pace: throttle.Throttl
         for table in left:
             _copy_table(plan, table, done[table.source], number, pieces, target, say)
     source.execute("ROLLBACK")
+    _note_end(plan, source, target)
+
+
+def _note_end(plan: Plan, source: Source, target: Target) -> None:
     end = position.current(source)
-    state.end_run(target, plan.hash, number, end.gtid, end.file, end.offset)
+    state.end_run(target, plan.hash, end.gtid, end.file, end.offset)
 
 
 def _read(
@@ -258,6 +262,7 @@ def repairs(table: PlannedTable) -> Callable[[bytes], bytes]:
 
 def _retry(plan: Plan, source: Source, target: Target, say: Say) -> None:
     """Rejected rows again, as the source has them now: somebody may have repaired them there."""
+    repaired = False
     for reject in state.rejects(target, plan.hash):
         table = plan.table(reject.table)
         found = literals(table, reject.key)
@@ -269,7 +274,10 @@ def _retry(plan: Plan, source: Source, target: Target, say: Say) -> None:
         with target.transaction():
             if not text or not into.put(text):
                 state.forget_reject(target, reject)
+                repaired = True
                 say({"event": "repaired", "table": table.source})
+    if repaired:
+        _note_end(plan, source, target)  # these rows are younger than the run's other ones
     left = [reject for reject in state.rejects(target, plan.hash) if not reject.accepted]
     if left:
         names = sorted({reject.table for reject in left})

@@ -208,6 +208,8 @@ def _as_flag(work: _Table, column: schema.Column, rule: ColumnRule) -> ColumnRul
 
 def _cast(work: _Table, column: schema.Column, rule: ColumnRule) -> str:
     cast = types.default_cast(column)
+    if column.auto_increment and cast == "tinyint-to-boolean":
+        return "integer"
     if rule.type in ("boolean", "bool") and column.base in schema.INTEGERS:
         return "tinyint-to-boolean"
     if rule.type == "uuid" and column.base in schema.TEXT:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pymysql
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tako.ferry.source import rows
@@ -63,9 +63,10 @@ def expected(row: Row, forms: Sequence[Form]) -> list[bytes | None]:
 some_bytes = st.one_of(
     st.binary(max_size=40), st.binary(min_size=245, max_size=260), st.text(max_size=30).map(str.encode)
 )
-some_form = st.sampled_from(["text", "text", "bytes"])
+some_form: st.SearchStrategy[Form] = st.sampled_from(["text", "text", "bytes"])
 
 
+@settings(max_examples=60)
 @given(data=st.data())
 def test_every_row_comes_out_as_it_went_in(data: st.DataObject) -> None:
     """Any bytes, NULLs, lengths of every width, in pieces of any size."""

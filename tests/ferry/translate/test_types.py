@@ -9,7 +9,7 @@ from tako.ferry.rules import LAST, ColumnRule, merged
 from tako.ferry.schema import Column
 from tako.ferry.translate.types import CASTS, Hash, default_cast, render
 
-MATRIX = [
+MATRIX: list[tuple[str, dict[str, Any], str, str]] = [
     # type of the source, the column's other facts, PostgreSQL's type, how it is read
     ("tinyint(1)", {}, "boolean", "`c`"),
     ("tinyint(1) unsigned", {"unsigned": True}, "smallint", "`c`"),

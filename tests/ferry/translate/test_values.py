@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 import psycopg
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -86,6 +86,7 @@ def round_trip(session: Target, type: str, sent: bytes | None) -> bytes | None:
 
 @pytest.mark.parametrize(("type", "compare", "strategy"), KINDS, ids=[kind[0] for kind in KINDS])
 def test_what_goes_in_comes_out(session: Target, type: str, compare: str, strategy: SearchStrategy[str]) -> None:
+    @settings(max_examples=40)
     @given(strategy)
     def check(said: str) -> None:
         came = round_trip(session, type, said.encode())

@@ -60,9 +60,25 @@ def log_risks(source: Source, size: int) -> Iterator[tuple[str, str]]:
     if variables.get("binlog_row_value_options"):
         yield "log_json", "binlog_row_value_options is set; to follow, SET GLOBAL binlog_row_value_options = '';"
     yield from _retention(variables, size)
-    servers = source.value("SELECT @@server_id")
-    if not int(servers or 0):
+    if not int(source.value("SELECT @@server_id") or 0):
         yield "server_id", "server_id is 0; to follow, give the source one."
+    yield from _replicas(source)
+
+
+def _replicas(source: Source) -> Iterator[tuple[str, str]]:
+    """Who follows already: another one with the same server id would throw it out."""
+    try:
+        with source.connection.cursor() as cursor:
+            cursor.execute("SHOW SLAVE HOSTS" if source.is_mariadb else "SHOW REPLICAS")
+            found = [str(row[0]) for row in cursor.fetchall()]
+    except pymysql.err.OperationalError as error:
+        yield "replicas", f"Whether the source has replicas could not be read: {error.args[-1]}."
+        return
+    if found:
+        yield (
+            "replicas",
+            f"The source has replicas with the server ids {', '.join(found)}; to follow, take another one.",
+        )
 
 
 def _retention(variables: Mapping[str, str], size: int) -> Iterator[tuple[str, str]]:

@@ -151,12 +151,12 @@ def start_run(target: Target, plan_hash: str, gtid: str, file: str, offset: int,
     return int(rows[0][0])
 
 
-def end_run(target: Target, plan_hash: str, n: int, gtid: str, file: str, offset: int) -> None:
-    """Everything that this run read was so at the latest at this position."""
+def end_run(target: Target, plan_hash: str, gtid: str, file: str, offset: int) -> None:
+    """Everything that the last run has read was so at the latest at this position."""
     target.execute(
         "UPDATE ferry.runs SET end_gtid = %s, end_file = %s, end_offset = %s, ended_at = now() "
-        "WHERE plan_hash = %s AND n = %s",
-        (gtid, file, offset, plan_hash, n),
+        "WHERE plan_hash = %s AND n = (SELECT max(n) FROM ferry.runs WHERE plan_hash = %s)",
+        (gtid, file, offset, plan_hash, plan_hash),
     )
 
 

@@ -130,7 +130,8 @@ def canonical(text: bytes, compare: str) -> object:
         case "instant":
             return _instant(said)
         case "interval":
-            return said.rstrip("0").rstrip(".") if "." in said else said
+            short = said.rstrip("0").rstrip(".") if "." in said else said
+            return short.removeprefix("-") if set(short) <= set("-0:") else short
         case "json":
             return json.loads(said, parse_float=_number, parse_int=_number, object_pairs_hook=_object)
         case "inet":
