@@ -1,13 +1,17 @@
 """`tako ferry` as its users run it: a command of its own, with a plan in a folder."""
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.support.process import die_with_parent
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,11 @@ class Ran:
 class Ferry:
     """A migration from one database to another, with the rules of a ferry.toml."""
 
-    def __init__(self, folder: Path, source: str, target: str, rules: str = "") -> None:
+    def __init__(
+        self, folder: Path, source: str, target: str, rules: str = "", program: Sequence[str] = ("-m", "tako", "ferry")
+    ) -> None:
         self.folder = folder
+        self.program = program
         self.source = source
         self.target = target
         (folder / "ferry.toml").write_text(rules, encoding="utf-8")
@@ -64,8 +71,9 @@ class Ferry:
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """The command as a process that the test may kill."""
         return subprocess.Popen(
-            [sys.executable, "-m", "tako", "ferry", *arguments],
+            [sys.executable, *self.program, *arguments],
             cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -45,7 +45,7 @@ class Postgres:
                 env=_environment(self.folder),
                 cwd=self.folder,
             )
-        self._wait(self._process)
+        self.wait()
 
     def stop(self) -> None:
         """Disconnect everybody, write a checkpoint and end."""
@@ -68,6 +68,20 @@ class Postgres:
         psutil.wait_procs(children, timeout=30)
         self._process = None
 
+    def wait(self) -> None:
+        """Until it answers, after a start or the crash of a session. It has no way to call us when it is ready."""
+        assert self._process is not None
+        for _ in range(600):
+            try:
+                psycopg.connect(self._url("postgres")).close()
+            except psycopg.OperationalError:
+                if self._process.poll() is not None:
+                    break
+                time.sleep(0.05)
+            else:
+                return
+        raise RuntimeError(f"PostgreSQL does not start: {(self.folder / 'log').read_text()}")
+
     def new_database(self) -> str:
         """The address of an empty database."""
         name = f"test_{uuid.uuid4().hex}"
@@ -77,19 +91,6 @@ class Postgres:
 
     def _url(self, name: str) -> str:
         return f"postgresql://postgres@/{name}?host={self.folder}"
-
-    def _wait(self, process: "subprocess.Popen[bytes]") -> None:
-        """PostgreSQL has no way to call us when it is ready."""
-        for _ in range(600):
-            try:
-                psycopg.connect(self._url("postgres")).close()
-            except psycopg.OperationalError:
-                if process.poll() is not None:
-                    break
-                time.sleep(0.05)
-            else:
-                return
-        raise RuntimeError(f"PostgreSQL does not start: {(self.folder / 'log').read_text()}")
 
 
 @contextlib.contextmanager

@@ -14,13 +14,14 @@ from tako.ferry.errors import BadRules, TargetGone
 
 PASSWORD = "TAKO_FERRY_TARGET_PASSWORD"
 OLDEST = 130_000
-# Every value is read and printed the same, whatever the database's settings are. A copy may lose its last transactions
-# when the target's machine dies, but rows and progress together, so a restart is right without waiting for the disk.
+# Every value is read and printed the same, whatever the database's settings are. What was said to be done is on the
+# target's disk; only chunks do not wait for it (`state.record`).
 SESSION = (
     "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET extra_float_digits = 1; "
-    "SET bytea_output = 'hex'; SET client_encoding = 'UTF8'; SET synchronous_commit = off; SET statement_timeout = 0; "
-    "SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0; SET standard_conforming_strings = on; "
-    "SET client_min_messages = warning; SET search_path = public"
+    "SET bytea_output = 'hex'; SET client_encoding = 'UTF8'; SET synchronous_commit = local; "
+    "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0; "
+    "SET standard_conforming_strings = on; SET client_min_messages = warning; "
+    "SET search_path = public"
 )
 
 

@@ -174,6 +174,8 @@ def progress(target: Target, plan_hash: str) -> dict[str, Progress]:
 
 def record(target: Target, plan_hash: str, chunk: Chunk) -> None:
     """Within the transaction that copied the chunk's rows. A chunk that is there already is an error, not an update."""
+    # A crash of the target may lose the last chunks, rows and progress together; what ends them waits for the disk.
+    target.execute("SET LOCAL synchronous_commit = off")
     high = None if chunk.high is None else json.dumps(chunk.high)
     target.execute(
         "INSERT INTO ferry.chunks (plan_hash, table_name, n, run, low, high, row_count, bytes, rejected) "
