@@ -303,9 +303,9 @@ def _finish(plan: Plan, source: Source, target: Target, say: Say) -> None:
     if failed:
         n, statement, error = failed[0]
         raise Blocked(
-            f"All rows are copied, but PostgreSQL refuses {len(failed)} of the {len(steps)} steps after that; "
-            f"the first is {statement.splitlines()[0]}: {error}. Repair the rows and run `tako ferry copy` again, or leave it to "
-            f"your own hands: `tako ferry accept {n}`."
+            f"All rows are copied, but PostgreSQL refuses {len(failed)} of the {len(steps)} steps after that; the "
+            f"first is {statement.splitlines()[0]}: {error}. Repair the rows and run `tako ferry copy` again, or "
+            f"leave it to your own hands: `tako ferry accept {n}`."
         )
     state.finish(target, plan.hash)
     say({"event": "finished"})
