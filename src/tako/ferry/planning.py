@@ -133,6 +133,8 @@ def _column(work: _Table, column: schema.Column) -> PlannedColumn | None:
     cast = _known_labels(work, column, rule.cast or _cast(work, column, rule))
     rendering = types.render(column, cast, rule, work.hash, mariadb=work.mariadb)
     _value_risks(work, column, rule, cast, rendering)
+    if rendering.type == "citext" and column.base in ("char", "varchar"):
+        work.risk("change", "length", f"citext has no limit of {column.length} characters.", column.name)
     target = rule.name or names.folded(column.name, work.rules.names)
     if len(target.encode()) > names.LONGEST:
         target = names.fitting(target)

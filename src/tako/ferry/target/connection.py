@@ -20,7 +20,8 @@ SESSION = (
     "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET extra_float_digits = 1; "
     "SET bytea_output = 'hex'; SET client_encoding = 'UTF8'; SET synchronous_commit = local; "
     "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0; "
-    "SET standard_conforming_strings = on; SET client_min_messages = warning"
+    "SET standard_conforming_strings = on; SET client_min_messages = warning; "
+    "SET search_path = public"
 )
 
 
