@@ -14,6 +14,7 @@ from tests.support.postgres import Postgres
 from tests.support.process import die_with_parent
 
 SAMPLE_SECONDS = 0.1
+SETTLE_SECONDS = 1.0  # a session's process ends after its client, and counts only when it has
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Servers:
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         wall = time.monotonic() - began
+        time.sleep(SETTLE_SECONDS)
         source, target = (now - then for now, then in zip(self._cpu(), before, strict=True))
         cost = Cost(wall, source, target, usage.ru_utime + usage.ru_stime, memory.end())
         return Ran(process.returncode, (folder / "log").read_text(errors="replace")[-4000:], cost)

@@ -1,4 +1,4 @@
-"""`tako` with one promise of ferry broken, or a death at its worst moment: `python -m tests.ferry.mutants NAME ferry copy`.
+"""`tako` with a promise of ferry broken, or a death at a bad moment: `python -m tests.ferry.mutants NAME ferry copy`.
 
 A test that stays green with a broken one proves nothing. The deaths are no mistakes: the copy must survive them.
 """
