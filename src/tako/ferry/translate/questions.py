@@ -10,7 +10,7 @@ from tako.ferry.translate.types import Rendering
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """About the rows counted under `code` (`translate.checks`). `write` answers it; if that is empty, it is just told."""
+    """About the rows counted under `code` (`translate.checks`). Without `write` it is answered."""
 
     code: str
     says: str
