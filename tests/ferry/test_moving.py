@@ -227,6 +227,21 @@ def test_open_questions_keep_the_copy_from_starting(start: Start) -> None:
     assert move.found("SELECT id, at::text FROM moved.t ORDER BY id") == [(1, None), (2, "1970-01-01 00:00:00")]
 
 
+def test_orphans_keep_a_foreign_key_from_being_valid_and_nothing_else(start: Start) -> None:
+    move = start(USERS, QUESTIONS, users(3))
+    move.run("SET foreign_key_checks = 0", "INSERT INTO questions (user_id, content) VALUES (77, 'whose?')")
+    move.plan("[target]\nschema = 'moved'")
+    with pytest.raises(Blocked, match=r"VALIDATE CONSTRAINT .* \(user_id\)=\(77\)"):
+        move.copy()
+    assert move.made is not None
+    with move.target() as opened:
+        ((n, _, _),) = state.failed_steps(opened, move.made.hash)
+        assert state.accept_step(opened, move.made.hash, n) == 1
+    move.copy()
+    assert move.verify()["questions"].equal
+    assert move.found("SELECT convalidated FROM pg_constraint WHERE conname = 'owner'") == [(False,)]
+
+
 def test_a_source_that_changed_since_the_plan_is_refused(start: Start) -> None:
     move = start(*numbers(5))
     move.plan()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tako.core.errors import NotFound
 from tako.ferry.errors import Different, Refused
 
 if TYPE_CHECKING:
@@ -126,16 +127,20 @@ def status(file: PlanFile = DEFAULT, as_json: Json = False) -> None:
 
 @app.command()
 def accept(
-    table: Annotated[str, typer.Argument(help="The source's name of the table.")], file: PlanFile = DEFAULT
+    what: Annotated[str, typer.Argument(help="The source's name of a table, or the number of a refused step.")],
+    file: PlanFile = DEFAULT,
 ) -> None:
-    """Give up the rows of a table that PostgreSQL refused; the copy goes on without them."""
+    """Give up the rows of a table that PostgreSQL refused, or one step after the copy; then copy again."""
     from tako.ferry.target import state
 
     made, target = _opened(file)
     with target:
         state.prepare(target)
-        count = state.accept(target, made.hash, table)
-    typer.echo(f"{count} rows of {table} are given up. Next: tako ferry copy {file}")
+        step = what.isdecimal() and state.accept_step(target, made.hash, int(what))
+        count = 0 if step else state.accept(target, made.hash, what)
+    if not step and not count:
+        raise NotFound(f"Nothing of {what} was refused; `tako ferry status {file}` says what was.")
+    typer.echo(f"{'The step is' if step else f'{count} rows are'} given up. Next: tako ferry copy {file}")
 
 
 @app.command()

@@ -289,13 +289,24 @@ def _retry(plan: Plan, source: Source, target: Target, say: Say) -> None:
 
 
 def _finish(plan: Plan, source: Source, target: Target, say: Say) -> None:
-    """Sequences, indexes, triggers, foreign keys: each once, each in a transaction with its mark."""
+    """Sequences, indexes, triggers, foreign keys: each once, each in a transaction with its mark.
+
+    What PostgreSQL refuses (orphans under a foreign key, a text too long for an index) keeps none of the others back.
+    """
     done = state.steps(target, plan.hash)
     steps = [*_sequences(plan, source), *plan.ddl.after]
     for n, statement in enumerate(steps):
         if n not in done:
             say({"event": "step", "n": n + 1, "of": len(steps), "statement": statement.splitlines()[0]})
             state.step(target, plan.hash, n, statement)
+    failed = state.failed_steps(target, plan.hash)
+    if failed:
+        n, statement, error = failed[0]
+        raise Blocked(
+            f"All rows are copied, but PostgreSQL refuses {len(failed)} of the {len(steps)} steps after that; the "
+            f"first is {statement.splitlines()[0]}: {error}. Repair the rows and run `tako ferry copy` again, or "
+            f"leave it to your own hands: `tako ferry accept {n}`."
+        )
     state.finish(target, plan.hash)
     say({"event": "finished"})
 

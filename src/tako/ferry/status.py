@@ -36,6 +36,10 @@ def read(plan: Plan, target: Target) -> dict[str, Any]:
         {"table": r.table, "key": r.key, "sqlstate": r.sqlstate, "error": r.error, "accepted": r.accepted}
         for r in state.rejects(target, plan.hash)
     ]
+    found["failed_steps"] = [
+        {"n": n, "statement": statement, "error": error}
+        for n, statement, error in state.failed_steps(target, plan.hash)
+    ]
     return found
 
 
@@ -52,5 +56,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     waiting = [reject for reject in found["rejects"] if not reject["accepted"]]
     for reject in waiting[:10]:
         yield f"  refused: {reject['table']} {', '.join(reject['key'] or ())}: {reject['error']}"
+    for step in found.get("failed_steps", []):
+        yield f"  refused step {step['n']}: {step['statement'].splitlines()[0]}: {step['error']}"
     if waiting:
         yield "Repair these rows in the source and copy again, or give them up: tako ferry accept TABLE"

@@ -147,7 +147,7 @@ def parse(url: str) -> Address:
 
 def without_password(url: str) -> str:
     """The URL as it may be written down."""
-    return re.sub(r"^([a-z]+://[^:/@]*):.*@", r"\1@", url)
+    return re.sub(r"^([a-z]+://[^:/@]*):[^?]*@", r"\1@", url)
 
 
 def quoted(name: str) -> str:

@@ -21,7 +21,8 @@ SESSION = (
     "SET bytea_output = 'hex'; SET client_encoding = 'UTF8'; SET synchronous_commit = local; "
     "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0; "
     "SET standard_conforming_strings = on; SET client_min_messages = warning; "
-    "SET search_path = public"
+    "SET search_path = public; SET default_transaction_isolation = 'read committed'; "
+    "SET default_transaction_read_only = off"
 )
 
 
@@ -139,7 +140,7 @@ def connect(url: str) -> Target:
 
 def without_password(url: str) -> str:
     """The URL as it may be written down."""
-    url = re.sub(r"^(\w+://[^:/@]*):[^/]*@", r"\1@", url)
+    url = re.sub(r"^(\w+://[^:/@]*):[^?]*@", r"\1@", url)
     return re.sub(r"([?&])password=[^&]*&?", r"\1", url).rstrip("?&")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from tako.ferry.errors import Blocked
-from tako.ferry.target.connection import Target
+from tako.ferry.target.connection import Target, first_line
 
 TABLES = """
 CREATE SCHEMA IF NOT EXISTS ferry;
@@ -38,12 +38,20 @@ CREATE TABLE IF NOT EXISTS ferry.rejects (
     accepted_at timestamptz, FOREIGN KEY (plan_hash, table_name) REFERENCES ferry.tables ON DELETE CASCADE);
 CREATE TABLE IF NOT EXISTS ferry.steps (
     plan_hash text NOT NULL REFERENCES ferry.migrations ON DELETE CASCADE, n integer NOT NULL, statement text NOT NULL,
-    done_at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (plan_hash, n));
+    done_at timestamptz NOT NULL DEFAULT clock_timestamp(), error text, accepted_at timestamptz,
+    PRIMARY KEY (plan_hash, n));
 CREATE TABLE IF NOT EXISTS ferry.verifications (
     plan_hash text NOT NULL REFERENCES ferry.migrations ON DELETE CASCADE, table_name text NOT NULL,
     at timestamptz NOT NULL DEFAULT now(), row_count bigint NOT NULL, chunks integer NOT NULL,
     different bigint NOT NULL, repaired bigint NOT NULL)
 """
+STEP_REFUSALS = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.ProgrammingError,
+    psycopg.NotSupportedError,
+    psycopg.errors.ProgramLimitExceeded,
+)
 LOCK = 0x7A6B6F66  # "ferry" has no number of its own; any that others do not use
 WAIT = "15s"
 
@@ -235,16 +243,52 @@ def forget_reject(target: Target, reject: Reject) -> None:
 
 
 def steps(target: Target, plan_hash: str) -> set[int]:
-    return {n for (n,) in target.rows("SELECT n FROM ferry.steps WHERE plan_hash = %s", (plan_hash,))}
+    """Those that are done, or that somebody does by hand."""
+    rows = target.rows(
+        "SELECT n FROM ferry.steps WHERE plan_hash = %s AND (error IS NULL OR accepted_at IS NOT NULL)", (plan_hash,)
+    )
+    return {n for (n,) in rows}
 
 
-def step(target: Target, plan_hash: str, n: int, statement: str) -> None:
-    """Do one thing after the copy, once."""
-    with target.transaction():
-        target.execute(statement)
-        target.execute(
-            "INSERT INTO ferry.steps (plan_hash, n, statement) VALUES (%s, %s, %s)", (plan_hash, n, statement)
+def step(target: Target, plan_hash: str, n: int, statement: str) -> str | None:
+    """Do one thing after the copy, once. Returns why PostgreSQL refuses it, if it does: that is written down too."""
+    try:
+        with target.connection.transaction():
+            target.connection.execute(statement.encode())
+            _note_step(target, plan_hash, n, statement, None)
+    except STEP_REFUSALS as error:
+        said = first_line(error) + (f" ({error.diag.message_detail})" if error.diag.message_detail else "")
+        _note_step(target, plan_hash, n, statement, said)
+        return said
+    return None
+
+
+def _note_step(target: Target, plan_hash: str, n: int, statement: str, error: str | None) -> None:
+    target.execute(
+        "INSERT INTO ferry.steps (plan_hash, n, statement, error) VALUES (%s, %s, %s, %s) "
+        "ON CONFLICT (plan_hash, n) DO UPDATE SET error = excluded.error",
+        (plan_hash, n, statement, error),
+    )
+
+
+def failed_steps(target: Target, plan_hash: str) -> list[tuple[int, str, str]]:
+    """(number, statement, why) of those that PostgreSQL refused and nobody has accepted."""
+    return [
+        (n, statement, error)
+        for n, statement, error in target.rows(
+            "SELECT n, statement, error FROM ferry.steps "
+            "WHERE plan_hash = %s AND error IS NOT NULL AND accepted_at IS NULL ORDER BY n",
+            (plan_hash,),
         )
+    ]
+
+
+def accept_step(target: Target, plan_hash: str, n: int) -> int:
+    """Leave a refused step to somebody's hands. Returns 1, or 0 if there is no such one."""
+    return target.execute(
+        "UPDATE ferry.steps SET accepted_at = now() WHERE plan_hash = %s AND n = %s AND error IS NOT NULL",
+        (plan_hash, n),
+    )
 
 
 def finish(target: Target, plan_hash: str) -> None:
