@@ -7,6 +7,7 @@ SHELL := /bin/bash
 PORT ?= 8000
 HOST ?= 127.0.0.1
 DATA ?= data
+ROWS ?= 1000000
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := $(BIN)/uv
@@ -20,7 +21,8 @@ export UV_NO_PROGRESS := 1
 export PAGE_BUILT_BY := make
 CHECKS := format lint types contracts web-check $(WEB)
 
-.PHONY: help run web openapi test check format lint types contracts web-check chromium nginx test-faults bench clean
+.PHONY: help run web openapi test check format lint types contracts web-check chromium nginx mariadb mysql pgloader \
+	test-faults test-ferry bench bench-ferry clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -33,7 +35,7 @@ web: $(WEB) ## Build the page
 openapi: $(STAMPS)/installed ## Write web/openapi.json anew, after a route has changed
 	@$(BIN)/tako openapi > web/openapi.json.new && mv web/openapi.json.new web/openapi.json
 
-test: $(STAMPS)/dev $(STAMPS)/clients chromium ## Everything: format, lint, types, contracts, web, all tests
+test: $(STAMPS)/dev $(STAMPS)/clients chromium mariadb mysql ## Everything: format, lint, types, contracts, web, all tests
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(CHECKS)
 	@echo "== tests"
 	@$(BIN)/pytest -q -n 4 tests
@@ -66,8 +68,14 @@ web-check: $(STAMPS)/node_modules
 test-faults: $(STAMPS)/dev ## The long fault runs
 	@$(BIN)/pytest -q -n 2 -m faults --fault-rounds 30 tests
 
+test-ferry: $(STAMPS)/dev mariadb mysql ## Ferry with its long runs: 100 kills of tool, source and target
+	@$(BIN)/pytest -q -n 2 --kills 100 tests/ferry
+
 bench: $(STAMPS)/dev nginx ## The figures of the README, measured beside nginx
 	@$(BIN)/python -m bench
+
+bench-ferry: $(STAMPS)/dev mariadb pgloader ## The figures of docs/ferry.md (ROWS=1000000; some minutes)
+	@$(BIN)/python -m bench.ferry --rows $(ROWS)
 
 clean: ## Remove all that was installed and built; data stays
 	rm -rf .venv web/node_modules tests/clients/node_modules src/tako/web .mypy_cache .ruff_cache .pytest_cache
@@ -106,12 +114,22 @@ $(WEB): $(WEB_SOURCES) | $(STAMPS)/node_modules
 	@touch $@
 
 chromium:
+chromium:
 	@$(call debian,chromium,chromium,The browser tests need Chromium)
 
 nginx:
 	@$(call debian,nginx,nginx-light,The bench compares with nginx)
 
-# A program from a Debian package: $(1) program, $(2) package, $(3) who needs it.
+mariadb:
+	@$(call debian,mariadbd,mariadb-server-core mariadb-client-core,The tests of tako ferry need MariaDB)
+
+mysql:
+	@scripts/mysql
+
+pgloader:
+	@$(call debian,pgloader,pgloader,The bench of tako ferry compares with pgloader)
+
+# A program from Debian packages: $(1) program, $(2) packages, $(3) who needs it.
 define debian
 	PATH="$$PATH:/usr/sbin" command -v $(1) >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ]; then \

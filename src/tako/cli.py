@@ -11,6 +11,7 @@ import typer
 
 from tako import __version__
 from tako.core.errors import Misconfigured, NotFound, TakoError, Unavailable
+from tako.ferry.cli import app as ferry_app
 from tako.settings import Loaded, describe, load
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ user_app = typer.Typer(help="Accounts.", no_args_is_help=True)
 token_app = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(user_app, name="user")
 app.add_typer(token_app, name="token")
+app.add_typer(ferry_app, name="ferry")
 
 Data = Annotated[Path | None, typer.Option("--data", help="Folder for the database and all else that is kept.")]
 Config = Annotated[Path | None, typer.Option("--config", help="Configuration file; by default tako.toml.")]

@@ -1,0 +1,1 @@
+"""Moves a MySQL or MariaDB database into PostgreSQL, losing nothing: plan, copy, verify."""

@@ -1,0 +1,94 @@
+"""What a person sees while rows move, and what a machine reads."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from tako.ferry.plan import Plan
+
+Say = Callable[[dict[str, object]], None]
+
+
+def machine(out: TextIO = sys.stdout) -> Say:
+    """One JSON object per line, at once."""
+
+    def say(event: dict[str, object]) -> None:
+        out.write(json.dumps(event, default=str) + "\n")
+        out.flush()
+
+    return say
+
+
+@contextmanager
+def shown(plan: Plan, done: Mapping[str, int], *, as_json: bool) -> Iterator[Say]:
+    """Bars on a terminal, lines elsewhere. `done` are rows that were copied before."""
+    if as_json:
+        yield machine()
+        return
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield narrate
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} rows  {task.fields[speed]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield _Bars(plan, done, progress)
+
+
+class _Bars:
+    """A bar per table that is at work; a finished one stays as a line."""
+
+    def __init__(self, plan: Plan, done: Mapping[str, int], progress: Progress) -> None:
+        self._expected = {table.source: table.rows for table in plan.tables}
+        self._done = done
+        self._progress = progress
+        self._bars: dict[str, TaskID] = {}
+        self._bytes: dict[str, int] = {}
+
+    def __call__(self, event: dict[str, object]) -> None:
+        match event["event"]:
+            case "chunk":
+                self._chunk(str(event["table"]), int(str(event["rows"])), int(str(event["bytes"])))
+            case "table":
+                bar = self._bar(str(event["table"]))
+                self._progress.update(bar, total=self._progress.tasks[bar].completed)
+            case "step":
+                self._progress.console.print(f"[dim]{event['statement']}[/dim]", markup=True, highlight=False)
+            case "position":
+                self._progress.console.print(
+                    f"Position: {event['gtid'] or event['file'] or 'none (the source keeps no log)'}"
+                )
+            case "reject":
+                self._progress.console.print(f"[red]{event['rows']} rows of {event['table']} were refused[/red]")
+
+    def _bar(self, table: str) -> TaskID:
+        if table not in self._bars:
+            total = max(self._expected.get(table, 0), 1)
+            self._bars[table] = self._progress.add_task(
+                table, total=total, completed=self._done.get(table, 0), speed=""
+            )
+        return self._bars[table]
+
+    def _chunk(self, table: str, rows: int, size: int) -> None:
+        bar = self._bar(table)
+        self._bytes[table] = self._bytes.get(table, 0) + size
+        elapsed = self._progress.tasks[bar].elapsed or 0
+        speed = f"{self._bytes[table] / elapsed / 1e6:.1f} MB/s" if elapsed > 0.5 else ""
+        self._progress.update(bar, advance=rows, speed=speed)
+
+
+def narrate(event: dict[str, object]) -> None:
+    """For logs: a line per table and step, not per chunk."""
+    if event["event"] == "chunk":
+        return
+    rest = " ".join(f"{name}={value}" for name, value in event.items() if name != "event")
+    sys.stderr.write(f"{event['event']}: {rest}\n" if rest else f"{event['event']}\n")

@@ -1,0 +1,62 @@
+"""How far a plan is, out of the target's schema `ferry`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tako.ferry.plan import Plan
+from tako.ferry.target import Target, state
+
+
+def read(plan: Plan, target: Target) -> dict[str, Any]:
+    """Shapes are those of `tako ferry status --json`."""
+    if not state.exists(target) or (state.active(target, plan.target.schema) or ("",))[0] != plan.hash:
+        return {
+            "plan_hash": plan.hash,
+            "target_schema": plan.target.schema,
+            "state": "planned",
+            "tables": [],
+            "rejects": [],
+        }
+    found = state.described(target, plan.hash)
+    done = state.progress(target, plan.hash)
+    found["tables"] = [
+        {
+            "table": table.source,
+            "target": table.target,
+            "rows": done[table.source].rows,
+            "about": table.rows,
+            "bytes": done[table.source].bytes,
+            "chunks": done[table.source].chunks,
+            "rejected": done[table.source].rejected,
+            "copied": done[table.source].copied,
+        }
+        for table in plan.tables
+    ]
+    found["rejects"] = [
+        {"table": r.table, "key": r.key, "sqlstate": r.sqlstate, "error": r.error, "accepted": r.accepted}
+        for r in state.rejects(target, plan.hash)
+    ]
+    found["failed_steps"] = [
+        {"n": n, "statement": statement, "error": error}
+        for n, statement, error in state.failed_steps(target, plan.hash)
+    ]
+    return found
+
+
+def lines(found: dict[str, Any]) -> Iterator[str]:
+    yield f"Plan {found['plan_hash'][:12]} into schema {found['target_schema']}: {found['state']}"
+    for run in found.get("runs", []):
+        where = run["gtid"] or f"{run['file']}:{run['offset']}"
+        exact = "" if run["exact"] else " (or a little later)"
+        yield f"  run {run['n']} reads as of {where}{exact}, since {run['started_at']:%Y-%m-%d %H:%M:%S}"
+    for table in found["tables"]:
+        done = "copied" if table["copied"] else f"{table['rows']:,} of about {table['about']:,} rows"
+        rejected = f", {table['rejected']} refused" if table["rejected"] else ""
+        yield f"  {table['table']}: {done}, {table['bytes'] / 1e6:,.1f} MB in {table['chunks']} chunks{rejected}"
+    waiting = [reject for reject in found["rejects"] if not reject["accepted"]]
+    for reject in waiting[:10]:
+        yield f"  refused: {reject['table']} {', '.join(reject['key'] or ())}: {reject['error']}"
+    for step in found.get("failed_steps", []):
+        yield f"  refused step {step['n']}: {step['statement'].splitlines()[0]}: {step['error']}"
+    if waiting:
+        yield "Repair these rows in the source and copy again, or give them up: tako ferry accept TABLE"

@@ -1,0 +1,1 @@
+"""From MySQL to PostgreSQL: names, types, values, expressions, DDL. Pure: nothing here talks to a server."""
