@@ -38,7 +38,7 @@ class Move:
     def found(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Rows of the target."""
         with psycopg.connect(self.target_url, autocommit=True) as session:
-            cursor = session.execute(query.encode(), parameters)
+            cursor = session.execute(query.encode(), parameters or None)
             return cursor.fetchall() if cursor.description else []
 
     def source(self) -> Source:

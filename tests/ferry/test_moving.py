@@ -367,6 +367,17 @@ def test_a_table_without_a_key_is_copied_whole_or_not_at_all(start: Start) -> No
     assert not move.verify()["t"].equal
 
 
+def test_a_key_by_rule_must_be_one(start: Start) -> None:
+    """Without case, as the source compares: chunks that end between 'a' and 'A' would pass over one of them."""
+    move = start(
+        "CREATE TABLE t (k varchar(10), b int)", "INSERT INTO t VALUES ('a', 1), ('A', 2), ('b', 3), (NULL, 4)"
+    )
+    move.plan("[tables.t]\nkey = ['k']")
+    assert move.risks()["no_key"].count == 3
+    move.run("UPDATE t SET k = b")
+    assert move.all_of_it("[tables.t]\nkey = ['k']\n[tables.t.columns.k]\nnot_null = true")["t"].equal
+
+
 def test_a_boolean_by_width_that_holds_more_is_refused(start: Start) -> None:
     move = start(
         "CREATE TABLE t (id int PRIMARY KEY, flag tinyint(1))", "INSERT INTO t VALUES (1, 2), (2, 1), (3, NULL)"

@@ -12,7 +12,7 @@ from tako.ferry.plan import Level, Plan, PlannedColumn, PlannedTable, Risk, Sour
 from tako.ferry.rules import ColumnRule, Rules
 from tako.ferry.source import Source, catalog, facts
 from tako.ferry.target import Target
-from tako.ferry.translate import checks, ddl, expressions, names, types
+from tako.ferry.translate import checks, ddl, expressions, names, questions, types
 from tako.ferry.translate.types import Hash, Rendering
 
 Counted = Mapping[tuple[str, str], int]
@@ -60,7 +60,10 @@ def make(source: Source, target: Target, rules: Rules, created_at: str) -> Plan:
         table = _true_defaults(source, table)
         columns = [count for column in table.columns for count in checks.counts(column)]
         work = _Table(table, rules, facts.count(source, table.name, columns), hash, into, source.is_mariadb)
-        pairs.append((table, _planned(work, *sizes.get(table.name, (0, 0)))))
+        planned = _planned(work, *sizes.get(table.name, (0, 0)))
+        if planned.declared:
+            _declared_risks(work, planned, facts.without_identity(source, table.name, planned.key))
+        pairs.append((table, planned))
         risks += work.risks
     risks += _collisions([planned for _, planned in pairs])
     make_schema = not target.has_schema(into)
@@ -252,87 +255,15 @@ def _default(work: _Table, column: schema.Column, rule: ColumnRule, type: str) -
 
 
 def _value_risks(work: _Table, column: schema.Column, rule: ColumnRule, cast: str, rendering: Rendering) -> None:
-    """Rows that PostgreSQL would refuse as they are. Each has a rule that answers it."""
-    for code, refused, says, write in _questions(column, rule, cast, rendering):
-        count = work.count(column.name, code)
+    """Rows that PostgreSQL would refuse as they are, or that a rule changes."""
+    for question in questions.about(column, rule, cast, rendering):
+        count = work.count(column.name, question.code)
         if count:
-            level: Level = "refuse" if refused else "change"
-            work.risk(level, code, f"{count} rows {says}", column.name, count, write if refused else "")
-    if not work.mariadb and column.base == "json" and rendering.type == "jsonb":
-        return
-    if rendering.type == "jsonb":
+            level: Level = "refuse" if question.write else "change"
+            work.risk(level, question.code, f"{count} rows {question.says}.", column.name, count, question.write)
+    if rendering.type == "jsonb" and column.base != "json":
         says = "jsonb keeps values, not the text: order and doubles of keys, and spaces, are lost."
         work.risk("note", "jsonb", says, column.name, write='cast = "json-to-json"')
-
-
-def _questions(
-    column: schema.Column, rule: ColumnRule, cast: str, rendering: Rendering
-) -> Iterator[tuple[str, bool, str, str]]:
-    """(what was counted, whether it refuses, in words, what to write)."""
-    if cast in ("tinyint-to-boolean",):
-        yield (
-            "not_boolean",
-            True,
-            "hold neither 0 nor 1, which no boolean can hold",
-            'cast = "nonzero-to-boolean"  # or type = "smallint"',
-        )
-    if cast == "nonzero-to-boolean":
-        yield "not_boolean", False, "hold neither 0 nor 1 and become true", ""
-    if rendering.type == "bigint":
-        yield "beyond_bigint", True, "are 2^63 or more, which no bigint can hold", 'cast = "unsigned-to-numeric"'
-    if cast == "unsigned-to-numeric":
-        yield "beyond_bigint", False, "are 2^63 or more: the column becomes numeric(20,0)", ""
-    if column.unsigned and (column.base, rendering.type) in (("int", "integer"), ("smallint", "smallint")):
-        yield "beyond_signed", True, f"are too large for {rendering.type}", 'cast = "integer"'
-    said = "hold a zero date (0000-00-00, a month or day 00, year 0), which PostgreSQL has not"
-    becomes = "NULL" if rule.zero_dates == "null" else rule.zero_dates
-    if rule.zero_dates == "refuse":
-        yield "zero_date", True, said, 'zero_dates = "null"  # or "1970-01-01"'
-    else:
-        yield "zero_date", False, f"{said}: they become {becomes}", ""
-    said = "hold a day that no calendar has (2026-02-30), which PostgreSQL refuses"
-    becomes = "NULL" if rule.invalid_dates == "null" else rule.invalid_dates
-    if rule.invalid_dates == "refuse":
-        yield "invalid_date", True, said, 'invalid_dates = "null"  # or "1970-01-01"'
-    else:
-        yield "invalid_date", False, f"{said}: they become {becomes}", ""
-    if rendering.type.startswith("time("):
-        yield "beyond_day", True, "are no time of a day", 'cast = "time-to-interval"'
-    yield from _text_questions(rule, cast)
-
-
-def _text_questions(rule: ColumnRule, cast: str) -> Iterator[tuple[str, bool, str, str]]:
-    yield (
-        "nul",
-        rule.nul == "refuse",
-        "hold the character U+0000, which PostgreSQL refuses"
-        + (f"; by rule: {rule.nul}" if rule.nul != "refuse" else ""),
-        'nul = "remove"  # or "replace"',
-    )
-    yield (
-        "invalid_utf8",
-        rule.invalid_utf8 == "refuse",
-        "hold bytes that are no UTF-8" + ("; by rule they become U+FFFD" if rule.invalid_utf8 == "replace" else ""),
-        'invalid_utf8 = "replace"',
-    )
-    yield (
-        "invalid_charset",
-        True,
-        "hold bytes that are no text of the column's character set",
-        "skip = true  # or repair them",
-    )
-    if rule.encoding is None:
-        yield (
-            "looks_utf8",
-            False,
-            'of a latin1 column look like UTF-8 stored twice; if they are, write encoding = "utf8"',
-            "",
-        )
-    if cast in ("enum-to-check", "enum-to-type"):
-        refused = rule.empty_enum == "refuse" or (rule.empty_enum == "keep" and cast == "enum-to-type")
-        done = "" if refused else ": they become NULL" if rule.empty_enum == "null" else ": it stays ''"
-        says = f"hold '' in an enum, MySQL's mark of an invalid value{done}"
-        yield "empty_enum", refused, says, 'empty_enum = "null"'
 
 
 def _generated(work: _Table, planned: PlannedTable) -> PlannedTable:
@@ -409,6 +340,16 @@ def _keyed(work: _Table, planned: PlannedTable) -> PlannedTable:
             work.risk("note", "whole", says)
         return replace(planned, whole=True)
     return planned
+
+
+def _declared_risks(work: _Table, planned: PlannedTable, count: int) -> None:
+    """The source does not keep a key that only the rules declare, and rows with the same one could be passed over."""
+    key = ", ".join(planned.key)
+    if count:
+        says = f"{count} rows have no {key} of their own: it is no key."
+        work.risk("refuse", "no_key", says, count=count, write='without_key = "whole"')
+    says = f"The target gets a unique index over {key}, which the source has not."
+    work.risk("change", "declared_key", says)
 
 
 def _unique(table: schema.Table) -> tuple[tuple[str, ...], str]:

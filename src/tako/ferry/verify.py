@@ -27,6 +27,7 @@ Key = tuple[str, ...]
 Canonical = tuple[object, ...]
 
 PIECE = 20_000  # rows
+BUCKET = 100_000  # rows; each bucket that differs is read with a scan of the table
 AT_ONCE = 100  # rows that are fetched to be compared
 SHOWN = 20  # differences that are named
 
@@ -140,7 +141,7 @@ class _Comparison:
 
     def _by_buckets(self) -> None:
         """Texts: the servers' collations disagree about what is between two of them."""
-        buckets = self._table.rows // PIECE + 1
+        buckets = self._table.rows // BUCKET + 1
         ours, theirs = self._both(self._sql.source_sums(buckets), self._sql.target_sums(buckets))
         here = {bucket: rest for bucket, *rest in ours}
         there = {bucket: rest for bucket, *rest in theirs}

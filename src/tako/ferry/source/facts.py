@@ -34,6 +34,17 @@ def count(source: Source, table: str, counts: Sequence[Count]) -> Mapping[tuple[
     return found
 
 
+def without_identity(source: Source, table: str, key: Sequence[str]) -> int:
+    """Rows whose key is NULL or another row's too, as the source compares."""
+    columns = ", ".join(map(quoted, key))
+    empty = " OR ".join(f"{quoted(name)} IS NULL" for name in key)
+    found = source.rows(
+        f"SELECT COALESCE(SUM(n), 0) FROM (SELECT COUNT(*) AS n, MAX({empty}) AS e FROM {quoted(table)} "  # noqa: S608 (quoted names)
+        f"GROUP BY {columns} HAVING n > 1 OR e) AS x"
+    )
+    return int(found[0][0])
+
+
 def default_of(source: Source, table: str, column: str) -> str | None:
     """The default as a row would get it; None if the table has no row to ask for it."""
     sql = f"SELECT DEFAULT({quoted(column)}) FROM {quoted(table)} LIMIT 1"  # noqa: S608 (quoted names)

@@ -33,6 +33,8 @@ def counts(column: Column) -> list[Count]:
         found["values"] = f"{name} IS NOT NULL"
     if column.base == "bigint" and column.unsigned:
         found["beyond_bigint"] = f"{name}>={BIGINT}"
+    if column.base == "bit":
+        found["beyond_bigint"] = f"{name}+0>={BIGINT}"
     if column.base in ("int", "smallint") and column.unsigned:
         found["beyond_signed"] = f"{name}>={2 ** (8 * INTEGERS[column.base] - 1)}"
     if column.base in DATES:
