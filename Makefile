@@ -69,7 +69,7 @@ test-faults: $(STAMPS)/dev ## The long fault runs
 	@$(BIN)/pytest -q -n 2 -m faults --fault-rounds 30 tests
 
 test-ferry: $(STAMPS)/dev mariadb mysql ## Ferry with its long runs: 100 kills of tool, source and target
-	@$(BIN)/pytest -q -n 2 --kills 100 tests/ferry
+	@$(BIN)/pytest -q -n 2 --fault-rounds 50 tests/ferry
 
 bench: $(STAMPS)/dev nginx ## The figures of the README, measured beside nginx
 	@$(BIN)/python -m bench

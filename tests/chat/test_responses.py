@@ -14,7 +14,7 @@ from tako.chat import app, store
 from tako.chat.generation import Generation
 from tako.chat.models import attempts, ledger, messages, quotas, responses
 from tako.core.blobs import blobs
-from tako.core.db import Database
+from tako.core.db import Database, now
 from tako.core.errors import Unavailable
 from tests.chat.conftest import Open
 from tests.support.inside import Inside
@@ -385,7 +385,7 @@ async def test_an_answer_in_a_conversation_that_was_deleted_is_closed_at_the_nex
             assert (await ask(site.client, **body)).status_code == 200
             await gate.reached.wait()
         async with site.db.write() as connection:
-            await connection.execute(text("UPDATE conversations SET deleted_at = 1"))
+            await connection.execute(text("UPDATE conversations SET deleted_at = :now"), {"now": now()})
         end = Generation._store_end
 
         async def never(self: Generation, outcome: Any) -> None:
