@@ -58,12 +58,7 @@ async def test_a_killed_server_loses_nothing_that_was_shown_and_goes_on_where_it
             last = body["messages"][-1]
             begun = len(last["content"]) if last["role"] == "assistant" else 0
             pieces = [said[n : n + 5] for n in range(begun, len(said), 5)]
-<<<<<<< HEAD
-            steps: list[Step] = [step for piece in pieces for step in (Say(piece), Pause(0.002))]
-            return [*steps, Finish()]
-=======
             return [*(step for piece in pieces for step in (Say(piece), Pause(0.002))), Finish()]
->>>>>>> proof
 
         upstream.script = script
         first: list[Event] = []
