@@ -77,13 +77,15 @@ def show_config(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Show every setting with its value, where that comes from, and what it is for."""
-    settings = describe(_load(context, data, config, database_url))
+    loaded = _load(context, data, config, database_url)
+    settings = describe(loaded, _on_the_page(loaded))
     if as_json:
         rows = [{"name": s.name, "value": s.value, "source": s.source, "help": s.help} for s in settings]
         typer.echo(json.dumps(rows, indent=2))
         return
     for s in settings:
-        typer.echo(f"{s.name} = {_written(s.value)}  [{s.source}]\n    {s.help}")
+        hidden = f"\n    On the page: {_written(s.hidden)}, which {s.source} overrides." if s.hidden is not None else ""
+        typer.echo(f"{s.name} = {_written(s.value)}  [{s.source}]{hidden}\n    {s.help}")
 
 
 @app.command()
@@ -120,11 +122,11 @@ def create_user(
 ) -> None:
     """Make an account; the password is asked for, or read from standard input."""
     loaded = _load(context, data, config, database_url)
-    from tako.core.accounts import accounts
+    from tako.core.accounts import accounts, owner
 
     accounts.normal_email(email)
     password = _password()
-    user = _run(loaded, lambda db: accounts.create_user(db, email, password, admin=admin), new=True)
+    user = _run(loaded, lambda db: owner.create_user(db, email, password, admin=admin), new=True)
     typer.echo(f"{user.email} has an account{' as admin' if admin else ''}.")
 
 
@@ -134,13 +136,28 @@ def disable_user(
 ) -> None:
     """Take all access away: every session and API key ends."""
     loaded = _load(context, data, config, database_url)
-    from tako.core.accounts import accounts
+    from tako.core.accounts import owner
 
     async def disable(db: "Database") -> None:
-        await accounts.disable(db, await _find(db, email))
+        await owner.disable(db, (await _find(db, email)).id)
 
     _run(loaded, disable)
     typer.echo(f"{email} is disabled.")
+
+
+@user_app.command("enable")
+def enable_user(
+    context: typer.Context, email: Email, data: Data = None, config: Config = None, database_url: Url = None
+) -> None:
+    """Let somebody who was disabled sign in again."""
+    loaded = _load(context, data, config, database_url)
+    from tako.core.accounts import owner
+
+    async def enable(db: "Database") -> None:
+        await owner.enable(db, (await _find(db, email)).id)
+
+    _run(loaded, enable)
+    typer.echo(f"{email} is enabled.")
 
 
 @user_app.command("reset")
@@ -149,12 +166,12 @@ def reset_user(
 ) -> None:
     """Set a new password; every session ends."""
     loaded = _load(context, data, config, database_url)
-    from tako.core.accounts import accounts
+    from tako.core.accounts import owner
 
     password = _password()
 
     async def reset(db: "Database") -> None:
-        await accounts.reset(db, await _find(db, email), password)
+        await owner.set_password(db, (await _find(db, email)).id, password)
 
     _run(loaded, reset)
     typer.echo(f"{email} has a new password.")
@@ -200,6 +217,29 @@ async def _find(db: "Database", email: str) -> "User":
     if user is None:
         raise NotFound(f"There is no account {email}.")
     return user
+
+
+def _on_the_page(loaded: Loaded) -> dict[str, Any]:
+    """What an admin has chosen there. Nothing where there is no database as yet; one that does not answer is no reason
+    not to show the rest."""
+    from sqlalchemy.exc import DBAPIError
+
+    from tako.core.db import Database, parse_url
+    from tako.core.site import store
+
+    async def read() -> dict[str, Any]:
+        async with Database(loaded.settings.database) as db, db.read() as connection:
+            return await store.stored(connection)
+
+    try:
+        url = parse_url(loaded.settings.database)
+        if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
+            return {}
+        return asyncio.run(read())
+    except (DBAPIError, TakoError) as error:
+        why = " ".join(str(error).split())[:200]
+        sys.stderr.write(f"tako: what was chosen on the page cannot be read, and is not shown: {why}\n")
+        return {}
 
 
 def _run(loaded: Loaded, work: Work[T], *, new: bool = False) -> T:

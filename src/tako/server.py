@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import FrameType
@@ -25,15 +25,18 @@ from tako import __version__, migrations
 from tako.chat import app as chat_app
 from tako.chat import follow
 from tako.chat.http import conversations as conversations_http
+from tako.chat.http import owner as owner_http
 from tako.chat.http.openapi import document_responses
 from tako.chat.http.requests import invalid
 from tako.chat.http.responses import ResponsesEndpoint
+from tako.chat.owner import ledger, providers
 from tako.chat.providers.base import Provider
 from tako.chat.providers.local import LocalProvider
 from tako.chat.providers.openai import OpenAIProvider
 from tako.chat.providers.settings import local_settings, provider_settings
 from tako.chat.responses import Chat, Limits
 from tako.core.accounts import http as accounts_http
+from tako.core.accounts import owner_http as accounts_owner_http
 from tako.core.accounts import store as accounts_store
 from tako.core.accounts.accounts import Accounts, first_admin_link
 from tako.core.accounts.authenticate import Authenticator
@@ -46,8 +49,11 @@ from tako.core.journal import Journal
 from tako.core.logs import configure
 from tako.core.pages import Pages
 from tako.core.proxies import Proxies
+from tako.core.site import http as site_http
+from tako.core.site import store as site_store
+from tako.core.site.settings import Choices, SiteSettings
 from tako.core.sse import Wheel
-from tako.settings import Loaded, Settings
+from tako.settings import ON_THE_PAGE, Loaded, Settings, fixed
 
 _log = structlog.get_logger("tako.server")
 
@@ -62,12 +68,13 @@ def serve(loaded: Loaded) -> int:
     settings = loaded.settings
     configure(settings.log_level, settings.log_format)
     with _listening(settings) as listener, _only_one(settings):
-        return asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_serve(settings, listener))
+        return asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_serve(loaded, listener))
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> int:
+async def _serve(loaded: Loaded, listener: socket.socket) -> int:
+    settings = loaded.settings
     await migrations.upgrade(settings.database)
-    async with _site(settings) as site:
+    async with _site(loaded) as site:
         config = uvicorn.Config(
             site,
             http=Connection,
@@ -157,30 +164,44 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _site(settings: Settings) -> AsyncIterator[Site]:
+async def _site(loaded: Loaded) -> AsyncIterator[Site]:
     """All parts of the site, opened."""
-    providers: list[Provider] = [OpenAIProvider(provider_settings(table)) for table in settings.providers]
+    settings = loaded.settings
+    configured: list[Provider] = [OpenAIProvider(provider_settings(table)) for table in settings.providers]
     local = local_settings(settings.local, settings.data)
     if local.enabled:
-        providers.append(LocalProvider(local))
-    chat_settings = chat_app.ChatSettings(
-        Limits(settings.max_running, settings.daily_tokens, settings.response_days),
-        settings.upstream_retries,
-        settings.unstored_grace,
-    )
+        configured.append(LocalProvider(local))
     async with (
         Database(settings.database, max_pages=settings.max_database_pages) as db,
+        _site_settings(loaded, db) as own,
         Journal(db, interval=settings.commit_interval) as journal,
         Wheel(heartbeat=settings.heartbeat, stalled_after=settings.stalled_reader) as wheel,
-        chat_app.opened(db, journal, providers, chat_settings) as chat,
+        chat_app.opened(db, journal, configured, _chat_settings(settings, own)) as chat,
     ):
         authenticator = Authenticator(db, Proxies(settings.trusted_proxies), settings.public_url)
-        accounts = Accounts(db, settings.registration, settings.session_days, SignInLimit())
+        accounts = Accounts(db, own, settings.session_days, SignInLimit())
         endpoint = ResponsesEndpoint(
             chat, authenticator, wheel, follow.Tails(), settings.foreground_grace, settings.max_body_bytes
         )
-        async with _running(_heartbeat(settings, db, journal, wheel), _purge(db, chat)):
+        chores = [_heartbeat(settings, db, journal, wheel), _purge(db, chat)]
+        if db.dialect == "postgresql":
+            chores.append(_follow_changes(settings, own, chat))
+        async with _running(*chores):
             yield Site(db, chat, wheel, _api(settings, accounts, chat, authenticator), endpoint)
+
+
+@asynccontextmanager
+async def _site_settings(loaded: Loaded, db: Database) -> AsyncIterator[SiteSettings]:
+    """What the owner's page may change, as it stands."""
+    chosen = Choices(**{key: getattr(loaded.settings, key) for key in ON_THE_PAGE})
+    own = SiteSettings(db, chosen, fixed(loaded))
+    await own.load()
+    yield own
+
+
+def _chat_settings(settings: Settings, own: SiteSettings) -> chat_app.ChatSettings:
+    limits = Limits(settings.max_running, settings.response_days, own)
+    return chat_app.ChatSettings(limits, settings.upstream_retries, settings.unstored_grace)
 
 
 @asynccontextmanager
@@ -204,7 +225,15 @@ def _api(settings: Settings, accounts: Accounts, chat: Chat, authenticator: Auth
         openapi_url="/openapi.json",
         redirect_slashes=False,
     )
-    api.include_router(accounts_http.router(accounts, authenticator, settings.site_name))
+
+    async def tokens_today(users: Sequence[str]) -> Mapping[str, int]:
+        async with chat.db.read() as connection:
+            return await ledger.tokens_on(connection, now(), users)
+
+    api.include_router(site_http.router(accounts.site, authenticator, chat.catalog.has_real, chat.catalog.has))
+    api.include_router(accounts_http.router(accounts, authenticator))
+    api.include_router(accounts_owner_http.router(accounts.db, authenticator, tokens_today))
+    api.include_router(owner_http.router(chat, authenticator))
     api.include_router(conversations_http.router(chat, authenticator, max_body=settings.max_body_bytes))
     document_responses(api)
 
@@ -278,6 +307,22 @@ async def _heartbeat(settings: Settings, db: Database, journal: Journal, wheel: 
                     wheel.revoke(set(await accounts_store.revoked_since(connection, since)))
         except TakoError as error:
             _log.warning("heartbeat_failed", reason=error.message)
+
+
+async def _follow_changes(settings: Settings, own: SiteSettings, chat: Chat) -> None:
+    """Read again what an admin has changed by way of another process."""
+    seen: str | None = None
+    while True:
+        try:
+            async with own.db.read() as connection:
+                revision = await site_store.revision(connection)
+            if revision != seen:
+                await own.load()
+                await providers.load(chat.db, chat.catalog)
+                seen = revision
+        except TakoError as error:
+            _log.warning("changes_not_read", reason=error.message)
+        await asyncio.sleep(min(settings.lease / 3, settings.heartbeat))
 
 
 async def _purge(db: Database, chat: Chat) -> None:

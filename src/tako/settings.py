@@ -1,4 +1,7 @@
-"""Every setting, as data with its help. Read once; a flag beats a TAKO_* variable beats tako.toml beats the default."""
+"""Every setting, as data with its help. Read once; a flag beats a TAKO_* variable beats tako.toml beats the default.
+
+Between the file and the default come a few that the owner's page may change while the site runs: `ON_THE_PAGE`.
+"""
 
 import os
 import re
@@ -43,6 +46,7 @@ class Settings:
     response_days: int = setting(30, "How long responses outside of conversations are kept.", most=36_500)
     unstored_grace: float = setting(60.0, "How long a response with store=false stays readable after its end.")
     daily_tokens: int = setting(0, "Tokens per user and day (UTC); 0 for no limit.")
+    title_model: str | None = setting(None, "The model that makes titles; by default the conversation's own.")
     max_body_bytes: int = setting(4 * 2**20, "The largest request body.", least=1024)
     max_running: int = setting(1000, "Answers that may be made at once.", least=1)
     upstream_retries: int = setting(2, "How often an upstream is asked again that failed before its first token.")
@@ -66,6 +70,7 @@ class Loaded:
     sources: Mapping[str, str]
 
 
+ON_THE_PAGE = ("site_name", "registration", "daily_tokens", "title_model")
 _TABLES = ("providers", "local")
 _SECRETS = ("database_url",)
 
@@ -96,27 +101,38 @@ def load(
     return Loaded(Settings(**values), sources)
 
 
+def fixed(loaded: Loaded) -> dict[str, str]:
+    """Where those settings are set that the page may change only where nothing else sets them."""
+    return {key: loaded.sources[key] for key in ON_THE_PAGE if loaded.sources[key] != "default"}
+
+
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A setting for people to look at: secrets are masked, and of an upstream only its name is shown."""
+    """A setting for people to look at: secrets are masked, and of an upstream only its name is shown.
+
+    `hidden` is what was chosen on the page, where something else wins.
+    """
 
     name: str
     value: str | int | float | list[str] | dict[str, Any] | None
     source: str
     help: str
+    hidden: str | int | None = None
 
 
-def describe(loaded: Loaded) -> list[Described]:
-    """Every setting, in the order of `Settings`."""
-    return [
-        Described(
-            known.name,
-            _public(known.name, getattr(loaded.settings, known.name)),
-            loaded.sources[known.name],
-            str(known.metadata["help"]),
-        )
-        for known in fields(Settings)
-    ]
+def describe(loaded: Loaded, on_the_page: Mapping[str, Any] | None = None) -> list[Described]:
+    """Every setting, in the order of `Settings`; `on_the_page` is what the site's database holds."""
+    page = on_the_page or {}
+    return [_described(loaded, known.name, str(known.metadata["help"]), page) for known in fields(Settings)]
+
+
+def _described(loaded: Loaded, name: str, help: str, page: Mapping[str, Any]) -> Described:
+    value, source = _public(name, getattr(loaded.settings, name)), loaded.sources[name]
+    if name not in ON_THE_PAGE or name not in page:
+        return Described(name, value, source, help)
+    if source == "default":
+        return Described(name, page[name], "page", help)
+    return Described(name, value, source, help, hidden=page[name])
 
 
 def _public(key: str, value: Any) -> Any:

@@ -10,6 +10,7 @@ import structlog
 from tako.chat import responses, store
 from tako.chat.catalog import Catalog
 from tako.chat.generation import SHUTDOWN, Generations
+from tako.chat.owner.providers import load
 from tako.chat.providers.base import Provider
 from tako.chat.responses import Chat, Limits
 from tako.core import blobs
@@ -39,6 +40,7 @@ async def opened(
     """The chat, ready to be asked, after it has decided about every answer that an earlier process left running."""
     catalog = Catalog(providers)
     try:
+        await load(db, catalog)
         async with Generations(
             db, journal, retries=settings.upstream_retries, unstored_grace=settings.unstored_grace
         ) as generations:

@@ -149,6 +149,10 @@ class Generation:
                 self.task.cancel()
         return self._end
 
+    def tokens(self) -> int:
+        """About how many the answer has so far."""
+        return estimate(self._output.text())
+
     def attach(self) -> None:
         """A reader has come: whoever waits for the last one's return need wait no more."""
         self.readers += 1

@@ -105,6 +105,7 @@ ledger = Table(
     Column("attempts", Integer, nullable=False),
     Column("created_at", Micros, nullable=False),
     Index("ledger_principal_id_created_at_ix", "principal_id", "created_at"),
+    Index("ledger_created_at_ix", "created_at"),
 )
 
 # Tokens of one principal on one day (UTC, days since 1970): reserved when asked, settled at the end.
@@ -115,4 +116,39 @@ quotas = Table(
     Column("day", Integer, primary_key=True),
     Column("used", Micros, nullable=False),
     Column("reserved", Micros, nullable=False),
+)
+
+# Upstreams that were added on the owner's page; those of tako.toml are not here.
+providers = Table(
+    "providers",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),  # a preset
+    Column("base_url", String(500), nullable=False),
+    Column("api_key", String(500)),  # as it is: see docs/models.md
+    Column("created_at", Micros, nullable=False),
+)
+
+# What those upstreams answer with.
+provider_models = Table(
+    "provider_models",
+    metadata,
+    Column("id", String(200), primary_key=True),  # what clients send
+    Column("provider_id", ForeignKey("providers.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("upstream_model", String(200), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("context_tokens", Integer, nullable=False),
+    Column("max_output_tokens", Integer, nullable=False),
+    Column("created_at", Micros, nullable=False),
+)
+
+# How a model is offered, wherever it was configured; a model without a row is offered to everybody.
+offers = Table(
+    "offers",
+    metadata,
+    Column("model_id", String(200), primary_key=True),
+    Column("position", Integer),  # null: after those that have one
+    Column("enabled", Boolean, nullable=False),
+    Column("admins_only", Boolean, nullable=False),
 )

@@ -22,6 +22,7 @@ from tako.core.accounts.principal import Principal, authorize
 from tako.core.db import Database, now
 from tako.core.errors import Conflict, Invalid, NotFound, Unavailable, Unprocessable
 from tako.core.journal import Journal, Left
+from tako.core.site.settings import SiteSettings
 
 _log = structlog.get_logger("tako.responses")
 
@@ -60,12 +61,16 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`max_running` answers at once in this process; tokens per user and day (0: no limit); days that responses
-    outside of conversations are kept."""
+    """`max_running` answers at once in this process; days that responses outside of conversations are kept."""
 
     max_running: int
-    daily_tokens: int
     response_days: int
+    site: SiteSettings
+
+    @property
+    def daily_tokens(self) -> int:
+        """Per user, as the owner has it now; 0 for no limit."""
+        return self.site.current.daily_tokens
 
 
 class Chat:
@@ -92,7 +97,7 @@ async def create(chat: Chat, principal: Principal, ask: Ask) -> Response:
     authorize(principal, "chat")
     if chat.draining:
         raise Unavailable("This server is stopping; ask again in a moment.", code="server_shutdown")
-    model, provider = chat.catalog.find(ask.model)
+    model, provider = chat.catalog.find(ask.model, principal)
     _check_room(chat)
     ask = replace(ask, input=tuple(InputItem(item.role, clean(item.text)) for item in ask.input))
     counts, counted = await _count(provider, model, ask)

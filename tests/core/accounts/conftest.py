@@ -1,6 +1,7 @@
 """An accounts-only site on each kind of database."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -8,7 +9,7 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI, Request, Response
 from starlette.responses import JSONResponse
 
-from tako.core.accounts import http, passwords
+from tako.core.accounts import http, owner_http, passwords
 from tako.core.accounts.accounts import Accounts
 from tako.core.accounts.authenticate import Authenticator
 from tako.core.accounts.limits import SignInLimit
@@ -16,6 +17,8 @@ from tako.core.db import Database
 from tako.core.errors import TakoError
 from tako.core.http import problem
 from tako.core.proxies import Proxies
+from tako.core.site import http as site_http
+from tako.core.site.settings import Choices, Registration, SiteSettings
 
 SITE = "http://site.example"
 
@@ -28,7 +31,12 @@ def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def accounts(db: Database) -> Accounts:
-    return Accounts(db, "open", 30, SignInLimit())
+    return Accounts(db, SiteSettings(db, Choices("Kitchen", "open", 0, None), {}), 30, SignInLimit())
+
+
+def with_registration(accounts: Accounts, registration: Registration) -> Accounts:
+    """The same site, with other rules of who may sign up."""
+    return replace(accounts, site=SiteSettings(accounts.db, Choices("Kitchen", registration, 0, None), {}))
 
 
 @pytest.fixture
@@ -39,7 +47,13 @@ def authenticator(db: Database) -> Authenticator:
 @pytest.fixture
 def site(accounts: Accounts, authenticator: Authenticator) -> FastAPI:
     api = FastAPI()
-    api.include_router(http.router(accounts, authenticator, "Kitchen"))
+
+    async def tokens_today(users: Sequence[str]) -> Mapping[str, int]:
+        return {users[0]: 42} if users else {}
+
+    api.include_router(site_http.router(accounts.site, authenticator, lambda: False, {"known"}.__contains__))
+    api.include_router(http.router(accounts, authenticator))
+    api.include_router(owner_http.router(accounts.db, authenticator, tokens_today))
 
     @api.exception_handler(TakoError)
     async def failed(request: Request, error: Exception) -> Response:

@@ -8,13 +8,15 @@ import pytest
 from argon2 import PasswordHasher
 
 from tako.core.accounts import accounts as rules
-from tako.core.accounts import passwords, store
+from tako.core.accounts import owner, passwords, store
 from tako.core.accounts.accounts import Accounts
 from tako.core.accounts.limits import PER_ACCOUNT, PER_ADDRESS
 from tako.core.accounts.principal import SCOPES, Principal, user_scopes
 from tako.core.accounts.store import EmailTaken, User
 from tako.core.db import Database, now
 from tako.core.errors import Denied, Invalid, NotFound, TooMany, Unauthenticated
+from tako.core.site.settings import Registration
+from tests.core.accounts.conftest import with_registration
 
 PASSWORD = "correct horse"
 HERE = "198.51.100.7"
@@ -25,8 +27,12 @@ async def signed_up(accounts: Accounts, email: str = "ann@example.org", invite: 
 
 
 async def an_admin(db: Database, email: str = "owner@example.org") -> Principal:
-    user = await rules.create_user(db, email, PASSWORD, admin=True)
+    user = await owner.create_user(db, email, PASSWORD, admin=True)
     return Principal(user.id, "user", user_scopes(admin=True), admin=True)
+
+
+async def invited(db: Database, by: Principal, *, admin: bool = False) -> str:
+    return (await owner.invite(db, by, admin=admin))[1]
 
 
 async def setup_token(db: Database) -> str:
@@ -69,33 +75,35 @@ async def test_what_is_no_email_address_is_refused(accounts: Accounts, email: st
 
 
 @pytest.mark.parametrize("registration", ["invite", "closed"])
-async def test_nobody_signs_up_uninvited_unless_registration_is_open(accounts: Accounts, registration: str) -> None:
+async def test_nobody_signs_up_uninvited_unless_registration_is_open(
+    accounts: Accounts, registration: Registration
+) -> None:
     with pytest.raises(Denied):
-        await signed_up(replace(accounts, registration=registration))  # type: ignore[arg-type]  # a parameter
+        await signed_up(with_registration(accounts, registration))
 
 
 async def test_a_closed_site_takes_no_invitations_either(accounts: Accounts) -> None:
-    token = await rules.invite(accounts, await an_admin(accounts.db), admin=False)
+    token = await invited(accounts.db, await an_admin(accounts.db), admin=False)
     with pytest.raises(Denied):
-        await signed_up(replace(accounts, registration="closed"), invite=token)
+        await signed_up(with_registration(accounts, "closed"), invite=token)
 
 
 async def test_an_invitation_lets_one_person_in_once(accounts: Accounts) -> None:
-    invited = replace(accounts, registration="invite")
-    token = await rules.invite(invited, await an_admin(accounts.db), admin=False)
-    assert not (await signed_up(invited, "ann@example.org", token)).admin
+    closed = with_registration(accounts, "invite")
+    token = await invited(closed.db, await an_admin(accounts.db), admin=False)
+    assert not (await signed_up(closed, "ann@example.org", token)).admin
     with pytest.raises(Denied) as refused:
-        await signed_up(invited, "ben@example.org", token)
+        await signed_up(closed, "ben@example.org", token)
     assert refused.value.code == "invalid_invite"
 
 
 async def test_an_admin_can_invite_an_admin(accounts: Accounts) -> None:
-    token = await rules.invite(accounts, await an_admin(accounts.db), admin=True)
+    token = await invited(accounts.db, await an_admin(accounts.db), admin=True)
     assert (await signed_up(accounts, invite=token)).admin
 
 
 async def test_an_invitation_survives_a_sign_up_that_fails(accounts: Accounts) -> None:
-    token = await rules.invite(accounts, await an_admin(accounts.db), admin=False)
+    token = await invited(accounts.db, await an_admin(accounts.db), admin=False)
     with pytest.raises(EmailTaken):
         await signed_up(accounts, "owner@example.org", token)
     await signed_up(accounts, "ann@example.org", token)
@@ -104,19 +112,18 @@ async def test_an_invitation_survives_a_sign_up_that_fails(accounts: Accounts) -
 async def test_only_admins_invite(accounts: Accounts) -> None:
     user = await signed_up(accounts)
     with pytest.raises(Denied):
-        await rules.invite(accounts, Principal(user.id, "user", user_scopes(admin=False)), admin=False)
+        await invited(accounts.db, Principal(user.id, "user", user_scopes(admin=False)), admin=False)
 
 
 async def test_invitations_of_a_disabled_admin_are_void(accounts: Accounts) -> None:
     admin = await an_admin(accounts.db)
-    token = await rules.invite(accounts, admin, admin=True)
-    async with accounts.db.read() as connection:
-        user = await store.user(connection, admin.id)
-    await rules.disable(accounts.db, user)
+    await an_admin(accounts.db, "other@example.org")
+    token = await invited(accounts.db, admin, admin=True)
+    await owner.disable(accounts.db, admin.id)
     with pytest.raises(Denied):
         await signed_up(accounts, invite=token)
     with pytest.raises(Denied):
-        await rules.invite(accounts, admin, admin=True)
+        await invited(accounts.db, admin, admin=True)
 
 
 async def test_an_invitation_ends_after_a_week(accounts: Accounts) -> None:
@@ -128,7 +135,7 @@ async def test_an_invitation_ends_after_a_week(accounts: Accounts) -> None:
 
 
 async def test_the_one_time_link_makes_the_first_admin_even_on_a_closed_site(accounts: Accounts) -> None:
-    closed = replace(accounts, registration="closed")
+    closed = with_registration(accounts, "closed")
     user = await rules.set_up(closed, "owner@example.org", PASSWORD, await setup_token(accounts.db), HERE)
     assert user.admin
     assert await rules.first_admin_link(accounts.db, "http://site.example") is None
@@ -162,7 +169,7 @@ async def test_an_admin_made_by_hand_voids_the_link(accounts: Accounts) -> None:
 async def test_an_ordinary_invitation_is_no_setup_link_and_the_other_way_round(accounts: Accounts) -> None:
     with pytest.raises(Denied):
         await signed_up(accounts, invite=await setup_token(accounts.db))
-    invitation = await rules.invite(accounts, await an_admin(accounts.db), admin=False)
+    invitation = await invited(accounts.db, await an_admin(accounts.db), admin=False)
     with pytest.raises(Denied):
         await rules.set_up(accounts, "thief@example.org", PASSWORD, invitation, HERE)
 
@@ -251,7 +258,7 @@ async def test_a_reset_while_somebody_signs_in_with_the_old_password_keeps_them_
     async def reset_meanwhile(stored: str | None, password: str) -> bool:
         right = await verify(stored, password)
         if right:
-            await rules.reset(accounts.db, user, "another horse")
+            await owner.set_password(accounts.db, user.id, "another horse")
         return right
 
     monkeypatch.setattr(passwords, "verify", reset_meanwhile)
@@ -263,7 +270,7 @@ async def test_a_reset_ends_all_sessions_but_no_keys(accounts: Accounts) -> None
     user = await signed_up(accounts)
     _, token = await rules.sign_in(accounts, "ann@example.org", PASSWORD, HERE)
     _, key = await rules.create_key(accounts.db, user.id, "laptop", ["chat"], allowed=frozenset(SCOPES))
-    await rules.reset(accounts.db, user, "another horse")
+    await owner.set_password(accounts.db, user.id, "another horse")
     assert not await works(accounts.db, token, key=False)
     assert await works(accounts.db, key, key=True)
     await rules.sign_in(accounts, "ann@example.org", "another horse", HERE)
@@ -273,7 +280,7 @@ async def test_a_disabled_user_has_no_way_in(accounts: Accounts) -> None:
     user = await signed_up(accounts)
     _, token = await rules.sign_in(accounts, "ann@example.org", PASSWORD, HERE)
     _, key = await rules.create_key(accounts.db, user.id, "laptop", ["chat"], allowed=frozenset(SCOPES))
-    await rules.disable(accounts.db, user)
+    await owner.disable(accounts.db, user.id)
     assert not await works(accounts.db, token, key=False)
     assert not await works(accounts.db, key, key=True)
     with pytest.raises(Unauthenticated):
@@ -289,17 +296,18 @@ async def test_no_session_escapes_an_owner_who_comes_between_look_and_leap(
     """The owner's transaction begins while the one that signs in has looked at the account and not yet written."""
     user = await signed_up(accounts)
     add_session = store.add_session
-    owner: list[asyncio.Task[None]] = []
+    acts: list[asyncio.Task[None]] = []
 
     async def interrupted(*arguments: Any) -> None:
-        act = rules.disable(accounts.db, user) if verb == "disable" else rules.reset(accounts.db, user, "another horse")
-        owner.append(asyncio.create_task(act))
-        await asyncio.wait(owner, timeout=0.5)  # the owner waits for us, so this ends by time
+        db = accounts.db
+        act = owner.disable(db, user.id) if verb == "disable" else owner.set_password(db, user.id, "another horse")
+        acts.append(asyncio.create_task(act))
+        await asyncio.wait(acts, timeout=0.5)  # the owner waits for us, so this ends by time
         await add_session(*arguments)
 
     monkeypatch.setattr(store, "add_session", interrupted)
     _, token = await rules.sign_in(accounts, "ann@example.org", PASSWORD, HERE)
-    await asyncio.gather(*owner)
+    await asyncio.gather(*acts)
     assert not await works(accounts.db, token, key=False)
 
 

@@ -28,13 +28,15 @@ def router(chat: Chat, authenticator: Authenticator, *, max_body: int) -> APIRou
 
     @routes.get("/models", summary="The models that may be asked")
     async def list_models(request: Request) -> dict[str, Any]:
-        authorize(await who(request), "chat:read")
-        return {"object": "list", "data": [model_object(model) for model in chat.catalog.models()]}
+        principal = await who(request)
+        authorize(principal, "chat:read")
+        return {"object": "list", "data": [model_object(model) for model in chat.catalog.models(principal)]}
 
     @routes.get("/models/{model_id:path}", summary="One model")
     async def get_model(request: Request, model_id: str) -> dict[str, Any]:
-        authorize(await who(request), "chat:read")
-        return model_object(chat.catalog.find(model_id)[0])
+        principal = await who(request)
+        authorize(principal, "chat:read")
+        return model_object(chat.catalog.find(model_id, principal)[0])
 
     @routes.post("/conversations", summary="Begin a conversation", openapi_extra=_body(CreateConversation))
     async def create(request: Request) -> dict[str, Any]:
@@ -106,7 +108,7 @@ def router(chat: Chat, authenticator: Authenticator, *, max_body: int) -> APIRou
 
 
 def model_object(model: Model) -> dict[str, Any]:
-    """OpenAI's model object; `name`, `note` and `context_tokens` are ours."""
+    """OpenAI's model object; `name`, `note`, `demo` and `context_tokens` are ours."""
     return {
         "id": model.id,
         "object": "model",
@@ -114,6 +116,7 @@ def model_object(model: Model) -> dict[str, Any]:
         "owned_by": model.provider,
         "name": model.name,
         "note": model.note,
+        "demo": model.demo,
         "context_tokens": model.context_tokens,
     }
 

@@ -12,7 +12,8 @@ class Model:
     """A model that users may choose.
 
     `id` is what clients send; `context_tokens` bounds input plus output; `prefix` says whether the upstream
-    can go on from a text that it has begun (then a lost answer is continued, not closed).
+    can go on from a text that it has begun (then a lost answer is continued, not closed); `demo` marks the small
+    model that comes with Tako.
     """
 
     id: str
@@ -22,6 +23,7 @@ class Model:
     max_output_tokens: int
     prefix: bool = False
     note: str | None = None
+    demo: bool = False
 
 
 @dataclass(frozen=True, slots=True)

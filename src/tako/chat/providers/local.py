@@ -134,7 +134,8 @@ class LocalProvider:
 
     def _provider(self, base_url: str, key: str) -> OpenAIProvider:
         settings = ProviderSettings(name=self.name, base_url=base_url, models=(self._model,), api_key=key)
-        return OpenAIProvider(settings, note=None if self._settings.model else DEMO_NOTE, tokenizes=True)
+        demo = self._settings.model is None
+        return OpenAIProvider(settings, note=DEMO_NOTE if demo else None, demo=demo, tokenizes=True)
 
 
 def demo_model() -> Path:

@@ -6,8 +6,9 @@ aiohttp, not httpx: 40 µs a chunk against 140 to 237. One list of pieces per re
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import aiohttp
 import msgspec
@@ -19,6 +20,9 @@ from tako.core.db import now
 # The longest event that an upstream may send, in bytes.
 LONGEST_EVENT = 8 * 2**20
 _WORDS = 300
+# OpenRouter's list, the longest that we know, has half a megabyte.
+_LONGEST_LIST = 4 * 2**20
+_CONTEXT_WORDS = ("max_model_len", "context_length", "context_window")
 _FINISH: dict[str, Literal["length", "content_filter"]] = {"length": "length", "content_filter": "content_filter"}
 
 
@@ -60,16 +64,30 @@ class _Chunk(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Chunk).decode
 
 
-class OpenAIProvider:
-    """One configured upstream. `tokenizes` says that it answers llama.cpp's /tokenize beside /v1."""
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A model in an upstream's own list; many do not say how long its context is."""
 
-    def __init__(self, settings: ProviderSettings, *, note: str | None = None, tokenizes: bool = False) -> None:
+    id: str
+    context_tokens: int | None
+
+
+class OpenAIProvider:
+    """One configured upstream. `tokenizes` says that it answers llama.cpp's /tokenize beside /v1; `note` and `demo`
+    are for its models."""
+
+    def __init__(
+        self, settings: ProviderSettings, *, note: str | None = None, demo: bool = False, tokenizes: bool = False
+    ) -> None:
         self.name = settings.name
-        self._settings = settings
+        self.settings = settings
         self._note = note
+        self._demo = demo
         self._tokenizes = tokenizes
         self._by_id = {model.id: model for model in settings.models}
         self._session: aiohttp.ClientSession | None = None
+        self._answers = 0
+        self._retired = False
 
     def models(self) -> Sequence[Model]:
         return [
@@ -81,15 +99,26 @@ class OpenAIProvider:
                 min(model.max_output_tokens, model.context_tokens),
                 prefix=model.prefix != "no",
                 note=self._note,
+                demo=self._demo,
             )
-            for model in self._settings.models
+            for model in self.settings.models
         ]
 
     async def stream(self, prompt: Prompt) -> AsyncIterator[list[Piece]]:
+        self._answers += 1
+        try:
+            async for pieces in self._stream(prompt):
+                yield pieces
+        finally:
+            self._answers -= 1
+            if self._retired and not self._answers:
+                await self.close()
+
+    async def _stream(self, prompt: Prompt) -> AsyncIterator[list[Piece]]:
         model = self._by_id[prompt.model]
         request = self._post("/chat/completions", self._body(prompt, model))
         try:
-            async with asyncio.timeout(self._settings.first_token_timeout):
+            async with asyncio.timeout(self.settings.first_token_timeout):
                 response = await request
         except TimeoutError:
             raise self._late() from None
@@ -115,16 +144,48 @@ class OpenAIProvider:
         except (aiohttp.ClientError, KeyError, ValueError):
             return None
 
+    async def offered(self) -> list[Offered]:
+        """The upstream's own list of models. Raises `UpstreamError`."""
+        try:
+            # No redirects: the key is for this address alone.
+            async with self._opened().get(
+                f"{self._base()}/models", headers=self._authorization(), allow_redirects=False
+            ) as response:
+                if response.status != 200:
+                    await self._refuse(response)
+                return self._listed(await response.content.read(_LONGEST_LIST))
+        except aiohttp.ClientError as error:
+            raise self._unreachable(error) from error
+
+    def _listed(self, raw: bytes) -> list[Offered]:
+        """OpenAI's list; `max_model_len` is vLLM's word, `context_length` the one of several routers."""
+        try:
+            found = [
+                Offered(str(entry["id"]), next((n for n in map(entry.get, _CONTEXT_WORDS) if isinstance(n, int)), None))
+                for entry in json.loads(raw)["data"]
+            ]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise self._error("upstream_malformed", "sent no list of models: does base_url lack /v1?") from None
+        return sorted(found, key=lambda model: model.id)
+
+    async def retire(self) -> None:
+        """Nobody new is sent here: connections close when the last answer has ended. Who has found this provider a
+        moment ago may still ask it."""
+        self._retired = True
+        if not self._answers:
+            await self.close()
+
     async def close(self) -> None:
         if self._session is not None:
-            await self._session.close()
+            session, self._session = self._session, None
+            await session.close()
 
     def _body(self, prompt: Prompt, model: ModelSettings) -> dict[str, Any]:
         messages: list[dict[str, Any]] = [{"role": turn.role, "content": turn.text} for turn in prompt.turns]
         body: dict[str, Any] = {
             "model": model.upstream_model or model.id,
             "messages": messages,
-            "max_tokens": prompt.max_output_tokens,
+            self.settings.limit_field: prompt.max_output_tokens,
             "stream": True,
             "stream_options": {"include_usage": True},
         }
@@ -141,23 +202,32 @@ class OpenAIProvider:
         return body
 
     async def _post(self, path: str, body: dict[str, Any]) -> aiohttp.ClientResponse:
+        headers = {"content-type": "application/json", "accept": "text/event-stream", **self._authorization()}
+        base = self._base()
+        url = base.rpartition("/")[0] + path.removeprefix("/..") if path.startswith("/..") else base + path
+        return await self._opened().post(url, data=msgspec.json.encode(body), headers=headers)
+
+    def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._settings.connect_timeout),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.settings.connect_timeout),
                 read_bufsize=2**18,
             )
-        headers = {"content-type": "application/json", "accept": "text/event-stream"}
-        if self._settings.api_key:
-            headers["authorization"] = f"Bearer {self._settings.api_key}"
-        base = self._settings.base_url.rstrip("/")
-        url = base.rpartition("/")[0] + path.removeprefix("/..") if path.startswith("/..") else base + path
-        return await self._session.post(url, data=msgspec.json.encode(body), headers=headers)
+        return self._session
+
+    def _base(self) -> str:
+        return self.settings.base_url.rstrip("/")
+
+    def _authorization(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.settings.api_key}"} if self.settings.api_key else {}
 
     async def _check(self, response: aiohttp.ClientResponse) -> None:
         """Raises for everything that is not a stream of events."""
-        if response.status == 200 and response.content_type == "text/event-stream":
-            return
+        if response.status != 200 or response.content_type != "text/event-stream":
+            await self._refuse(response)
+
+    async def _refuse(self, response: aiohttp.ClientResponse) -> NoReturn:
         words = (await self._words(response)).strip()
         said = f" It said: {words}" if words else ""
         status = response.status
@@ -203,7 +273,7 @@ class OpenAIProvider:
         """Pieces of each read, until the upstream says that it is done."""
         answer = _Answer(self._chunk)
         silence = self._late
-        patience = self._settings.first_token_timeout
+        patience = self.settings.first_token_timeout
         deadline = _Deadline(asyncio.get_running_loop(), response)
         try:
             while not answer.done:
@@ -216,7 +286,7 @@ class OpenAIProvider:
                     break
                 pieces = answer.feed(data)
                 if pieces:
-                    patience, silence = self._settings.silence_timeout, self._silent
+                    patience, silence = self.settings.silence_timeout, self._silent
                     yield pieces
                 if answer.error is not None:
                     raise answer.error
@@ -251,7 +321,10 @@ class OpenAIProvider:
             ) from None
 
     def _sentence(self, what: str) -> str:
-        return f"The provider {self.name!r} at {self._settings.base_url} {what}"
+        """Some upstreams repeat the key that they refuse; who reads this may not be who knows it."""
+        if self.settings.api_key:
+            what = what.replace(self.settings.api_key, "***")
+        return f"The provider {self.name!r} at {self.settings.base_url} {what}"
 
     def _error(self, code: str, what: str, *, retryable: bool = False) -> UpstreamError:
         return UpstreamError(self._sentence(what), code=code, retryable=retryable)
@@ -262,11 +335,11 @@ class OpenAIProvider:
         )
 
     def _late(self) -> UpstreamError:
-        seconds = self._settings.first_token_timeout
+        seconds = self.settings.first_token_timeout
         return self._error("upstream_timeout", f"sent no token within {seconds:g} seconds.", retryable=True)
 
     def _silent(self) -> UpstreamError:
-        seconds = self._settings.silence_timeout
+        seconds = self.settings.silence_timeout
         return self._error("upstream_silent", f"went silent in the middle of the answer for {seconds:g} seconds.")
 
     def _cut(self, how: str) -> UpstreamError:

@@ -10,6 +10,7 @@ from tako.core.errors import Misconfigured
 from tako.core.words import nearest
 
 Prefix = Literal["no", "assistant", "deepseek"]
+LimitField = Literal["max_tokens", "max_completion_tokens"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,10 @@ class ModelSettings:
 
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:
-    """One upstream. `base_url` usually ends in /v1. Times are in seconds."""
+    """One upstream. `base_url` usually ends in /v1. Times are in seconds.
+
+    `limit_field` is how the upstream wants the longest answer told: OpenAI's newer models refuse `max_tokens`.
+    """
 
     name: str
     base_url: str
@@ -37,6 +41,7 @@ class ProviderSettings:
     connect_timeout: float = 10.0
     first_token_timeout: float = 120.0
     silence_timeout: float = 60.0
+    limit_field: LimitField = "max_tokens"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,20 @@
-"""What people do with accounts: sign up, in and out, invite, make keys; and what an owner does to them."""
+"""What people do with accounts of their own: sign up, in and out, set a new password by a link, make keys."""
 
 import re
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from typing import Literal
 
+from tako.core import names
 from tako.core.accounts import passwords, store, tokens
 from tako.core.accounts.limits import SignInLimit
-from tako.core.accounts.principal import SCOPES, Principal, authorize, covers
+from tako.core.accounts.principal import SCOPES, Principal, covers
 from tako.core.accounts.store import ApiKey, User
 from tako.core.db import Database
 from tako.core.errors import Denied, Invalid, Unauthenticated
+from tako.core.site.settings import SiteSettings
 
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\ud800-\udfff]{1,64}@[^@\s\x00-\x1f\ud800-\udfff]{1,189}\Z")
-_UNFIT_FOR_A_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _HOUR = 3_600_000_000
-INVITE_LIFETIME = 7 * 24 * _HOUR
 SETUP_LIFETIME = 24 * _HOUR
 
 
@@ -24,7 +23,7 @@ class Accounts:
     """The accounts of the site."""
 
     db: Database
-    registration: Literal["open", "invite", "closed"]
+    site: SiteSettings
     session_days: int
     limit: SignInLimit
 
@@ -45,9 +44,10 @@ async def sign_up(accounts: Accounts, email: str, password: str, invite: str | N
     """
     email = normal_email(email)
     passwords.check(password)
-    if accounts.registration == "closed":
+    registration = accounts.site.current.registration
+    if registration == "closed":
         raise Denied("Signing up is closed on this site.", code="registration_closed")
-    if accounts.registration == "invite" and invite is None:
+    if registration == "invite" and invite is None:
         raise Denied("Signing up needs an invitation on this site.", code="registration_closed")
     accounts.limit.attempt(address)
     hashed = await passwords.hash(password)
@@ -138,40 +138,21 @@ async def first_admin_link(db: Database, address: str) -> str | None:
     return f"{address}/setup#token={token}"
 
 
-async def invite(accounts: Accounts, principal: Principal, *, admin: bool) -> str:
-    """A token that lets one person sign up, within a week."""
-    authorize(principal, "admin")
-    token = tokens.new_token()
+async def set_password(accounts: Accounts, token: str, password: str, address: str) -> User:
+    """By the link that an admin gave. What somebody else may know of the account ends: every session and other link.
+
+    Raises `Denied` for a link that is void and for disabled accounts, `Invalid`, `TooMany`.
+    """
+    passwords.check(password)
+    accounts.limit.attempt(address)
+    hashed = await passwords.hash(password)
     async with accounts.db.write() as connection:
-        await store.hold_enabled(connection, principal.id)
-        await store.add_invite(connection, token, admin=admin, created_by=principal.id, lifetime=INVITE_LIFETIME)
-    return token
-
-
-async def create_user(db: Database, email: str, password: str, *, admin: bool) -> User:
-    """By the owner's hand. Raises `Invalid`, `EmailTaken`."""
-    email = normal_email(email)
-    passwords.check(password)
-    hashed = await passwords.hash(password)
-    async with db.write() as connection:
-        return await store.add_user(connection, email, hashed, admin=admin)
-
-
-async def disable(db: Database, user: User) -> None:
-    """No way in any more, and no way for whom they invited; what runs for them goes on to its end."""
-    async with db.write() as connection:
-        await store.disable(connection, user.id)
-        await store.revoke_all(connection, user.id, keys=True)
-        await store.void_invites_of(connection, user.id)
-
-
-async def reset(db: Database, user: User, password: str) -> None:
-    """A new password; every session ends."""
-    passwords.check(password)
-    hashed = await passwords.hash(password)
-    async with db.write() as connection:
-        await store.set_password(connection, user.id, hashed)
-        await store.revoke_all(connection, user.id, keys=False)
+        user_id = await store.use_reset(connection, token)
+        await store.hold_enabled(connection, user_id)
+        await store.replace_password(connection, user_id, hashed)
+        user = await store.user(connection, user_id)
+    accounts.limit.succeeded(address)
+    return user
 
 
 async def create_key(
@@ -187,9 +168,7 @@ async def create_key(
     missing = [scope for scope in scopes if not covers(allowed, scope)]
     if missing:
         raise Denied(f"A key cannot have the scope {missing[0]!r}, which its maker has not.", code="missing_scope")
-    name = name.strip()
-    if not 1 <= len(name) <= 100 or _UNFIT_FOR_A_NAME.search(name):
-        raise Invalid("A key needs a name of 1 to 100 characters, on one line.", code="invalid_value", param="name")
+    name = names.normal(name, "name", most=100)
     key = tokens.new_key()
     async with db.write() as connection:
         await store.hold_enabled(connection, user_id)

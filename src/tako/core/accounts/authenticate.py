@@ -75,8 +75,9 @@ class Authenticator:
             raise Unauthenticated("This API key is unknown, was revoked or has expired.", code="invalid_api_key")
         # What the owner may not do any more, a key of theirs may not either.
         scopes = frozenset((found.scopes or "").split()) & user_scopes(admin=found.admin)
-        admin = "admin" in scopes
-        return Principal(found.principal_id, "api_key", scopes, found.id, found.expires_at, admin, found.daily_tokens)
+        return Principal(
+            found.principal_id, "api_key", scopes, found.id, found.expires_at, found.admin, found.daily_tokens
+        )
 
     def _session_token(self, scope: Scope) -> str | None:
         """Read by hand: the standard library drops all cookies when one, maybe of another program here, is odd."""

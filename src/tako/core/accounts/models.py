@@ -55,8 +55,21 @@ invites = Table(
     metadata,
     Column("id", String(40), primary_key=True),
     Column("token_hash", String(64), nullable=False, unique=True),
+    Column("note", String(100), nullable=False),  # whom it is for
     Column("admin", Boolean, nullable=False),
     Column("created_by", ForeignKey("principals.id", ondelete="CASCADE")),  # null: the first start made it
+    Column("created_at", Micros, nullable=False),
+    Column("expires_at", Micros, nullable=False),
+    Column("used_at", Micros),
+)
+
+# Links that let somebody set a new password, once.
+resets = Table(
+    "resets",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("token_hash", String(64), nullable=False, unique=True),
     Column("created_at", Micros, nullable=False),
     Column("expires_at", Micros, nullable=False),
     Column("used_at", Micros),

@@ -14,7 +14,8 @@ SCOPES: tuple[Scope, ...] = ("chat", "chat:read", "account", "admin")
 class Principal:
     """`id` owns things; `credential_id` is the session or key that proved it, and can be revoked on its own.
 
-    `expires_at` (microseconds) is when the credential ends, None for never.
+    `expires_at` (microseconds) is when the credential ends, None for never. `admin` says who the person is, for what
+    is meant for admins; what this credential may do is said by its scopes alone.
     """
 
     id: str

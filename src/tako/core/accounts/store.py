@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tako.core import ids
 from tako.core.accounts import tokens
-from tako.core.accounts.models import api_keys, invites, principals, sessions, users
+from tako.core.accounts.models import api_keys, invites, principals, resets, sessions, users
 from tako.core.db import now
 from tako.core.errors import Conflict, Denied, NotFound
 
@@ -50,6 +50,18 @@ class Credential:
     expires_at: int | None
     admin: bool
     daily_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """An invitation that somebody may still use; its token is known to nobody but who was shown it."""
+
+    id: str
+    note: str
+    admin: bool
+    created_by: str  # the e-mail address of the admin who made it
+    created_at: int
+    expires_at: int
 
 
 class EmailTaken(Conflict):
@@ -107,12 +119,32 @@ async def hold_enabled(connection: AsyncConnection, user_id: str) -> None:
         raise Denied("This account is disabled.", code="account_disabled")
 
 
-async def list_users(connection: AsyncConnection, *, limit: int, after: str | None) -> list[User]:
-    """In the order of their sign-up."""
+async def hold_admin(connection: AsyncConnection, user_id: str) -> None:
+    """They stay an admin until the transaction ends. Raises `Denied` when they are none any more."""
+    held = await user(connection, user_id, lock=True)
+    if held.disabled_at is not None or not held.admin:
+        raise Denied("You are no admin any more.", code="not_admin")
+
+
+async def hold_admins(connection: AsyncConnection) -> list[str]:
+    """Ids of all who can sign in as admins; they stay that until the transaction ends.
+
+    In one order, so that two who hold them at once wait for each other instead of locking up.
+    """
+    query = _users().where(users.c.admin.is_(True), principals.c.disabled_at.is_(None)).order_by(users.c.id)
+    return [row.id for row in await connection.execute(query.with_for_update())]
+
+
+async def list_users(
+    connection: AsyncConnection, *, limit: int, after: str | None, search: str | None = None
+) -> list[User]:
+    """In the order of their sign-up, those whose address holds `search`."""
     query = _users().order_by(users.c.id).limit(limit)
-    return [
-        User(**row._mapping) for row in await connection.execute(query.where(users.c.id > after) if after else query)
-    ]
+    if after is not None:
+        query = query.where(users.c.id > after)
+    if search:
+        query = query.where(users.c.email.contains(search.lower(), autoescape=True))
+    return [User(**row._mapping) for row in await connection.execute(query)]
 
 
 async def has_admin(connection: AsyncConnection) -> bool:
@@ -123,12 +155,28 @@ async def set_password(connection: AsyncConnection, user_id: str, password_hash:
     await connection.execute(update(users).where(users.c.id == user_id).values(password_hash=password_hash))
 
 
+async def replace_password(connection: AsyncConnection, user_id: str, password_hash: str) -> None:
+    """Whoever is signed in is signed out, and no earlier link sets yet another; API keys stay."""
+    await set_password(connection, user_id, password_hash)
+    await revoke_all(connection, user_id, keys=False)
+    await void_resets(connection, user_id)
+
+
 async def disable(connection: AsyncConnection, user_id: str) -> None:
     await connection.execute(
         update(principals)
         .where(principals.c.id == user_id, principals.c.disabled_at.is_(None))
         .values(disabled_at=now())
     )
+
+
+async def enable(connection: AsyncConnection, user_id: str) -> None:
+    await connection.execute(update(principals).where(principals.c.id == user_id).values(disabled_at=None))
+
+
+async def update_user(connection: AsyncConnection, user_id: str, **values: Any) -> None:
+    """Set `admin` or `daily_tokens`."""
+    await connection.execute(update(users).where(users.c.id == user_id).values(**values))
 
 
 async def add_session(connection: AsyncConnection, user_id: str, token: str, days: int) -> None:
@@ -224,19 +272,55 @@ async def credential(connection: AsyncConnection, secret: str, *, key: bool) -> 
 
 
 async def add_invite(
-    connection: AsyncConnection, token: str, *, admin: bool, created_by: str | None, lifetime: int
-) -> None:
-    at = now()
+    connection: AsyncConnection, token: str, *, admin: bool, created_by: str | None, lifetime: int, note: str = ""
+) -> str:
+    """Returns its id."""
+    at, invite_id = now(), ids.new("inv")
     await connection.execute(
         insert(invites).values(
-            id=ids.new("inv"),
+            id=invite_id,
             token_hash=tokens.digest(token),
+            note=note,
             admin=admin,
             created_by=created_by,
             created_at=at,
             expires_at=at + lifetime,
         )
     )
+    return invite_id
+
+
+async def list_invites(connection: AsyncConnection) -> list[Invite]:
+    """Those that may still be used, newest first."""
+    query = (
+        select(
+            invites.c.id,
+            invites.c.note,
+            invites.c.admin,
+            users.c.email.label("created_by"),
+            invites.c.created_at,
+            invites.c.expires_at,
+        )
+        .join(users, users.c.id == invites.c.created_by)
+        .where(invites.c.used_at.is_(None), invites.c.expires_at > now())
+        .order_by(invites.c.id.desc())
+    )
+    return [Invite(**row._mapping) for row in await connection.execute(query)]
+
+
+async def void_invite(connection: AsyncConnection, invite_id: str) -> None:
+    """Raises `NotFound` for what nobody can use (any more)."""
+    voided = await connection.execute(
+        update(invites)
+        .where(invites.c.id == invite_id, invites.c.created_by.is_not(None), invites.c.used_at.is_(None))
+        .values(used_at=now())
+    )
+    if voided.rowcount != 1:
+        raise no_invite()
+
+
+def no_invite() -> NotFound:
+    return NotFound("There is no such invitation, or it was used.", code="invite_not_found")
 
 
 async def void_setup_links(connection: AsyncConnection) -> None:
@@ -277,11 +361,53 @@ async def _take(connection: AsyncConnection, token: str, *, setup: bool) -> bool
     return bool(row.admin)
 
 
+async def add_reset(connection: AsyncConnection, user_id: str, token: str, lifetime: int) -> int:
+    """A link for that user; earlier ones are void. Returns when it ends."""
+    await void_resets(connection, user_id)
+    at = now()
+    await connection.execute(
+        insert(resets).values(
+            id=ids.new("rst"),
+            user_id=user_id,
+            token_hash=tokens.digest(token),
+            created_at=at,
+            expires_at=at + lifetime,
+        )
+    )
+    return at + lifetime
+
+
+async def void_resets(connection: AsyncConnection, user_id: str) -> None:
+    await connection.execute(
+        update(resets).where(resets.c.user_id == user_id, resets.c.used_at.is_(None)).values(used_at=now())
+    )
+
+
+async def use_reset(connection: AsyncConnection, token: str) -> str:
+    """Take the link, once; returns whose it is. Raises `Denied`."""
+    at = now()
+    taken = await connection.execute(
+        update(resets)
+        .where(resets.c.token_hash == tokens.digest(token), resets.c.used_at.is_(None), resets.c.expires_at > at)
+        .values(used_at=at)
+        .returning(resets.c.user_id)
+    )
+    user_id = taken.scalar()
+    if user_id is None:
+        raise Denied("This link was used already, or is too old. Ask for a new one.", code="invalid_reset")
+    return str(user_id)
+
+
 async def purge(connection: AsyncConnection, before: int) -> int:
-    """Delete sessions, keys and invitations that ended before `before` (microseconds). Returns how many went."""
+    """Delete sessions, keys, invitations and reset links that ended before `before` (microseconds).
+
+    Returns how many went.
+    """
     gone = 0
     for table in (sessions, api_keys):
         ended = (table.c.expires_at < before) | (table.c.revoked_at < before)
         gone += (await connection.execute(delete(table).where(ended))).rowcount
-    ended = (invites.c.expires_at < before) | (invites.c.used_at < before)
-    return gone + (await connection.execute(delete(invites).where(ended))).rowcount
+    for links in (invites, resets):
+        ended = (links.c.expires_at < before) | (links.c.used_at < before)
+        gone += (await connection.execute(delete(links).where(ended))).rowcount
+    return gone

@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("response_id", name=op.f("ledger_pkey")),
     )
     op.create_index("ledger_principal_id_created_at_ix", "ledger", ["principal_id", "created_at"], unique=False)
+    op.create_index("ledger_created_at_ix", "ledger", ["created_at"], unique=False)
     op.create_table(
         "principals",
         sa.Column("id", sa.String(length=40), nullable=False),
@@ -103,6 +104,7 @@ def upgrade() -> None:
         "invites",
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("note", sa.String(length=100), nullable=False),
         sa.Column("admin", sa.Boolean(), nullable=False),
         sa.Column("created_by", sa.String(length=40), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -263,3 +265,61 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("attempts_pkey")),
     )
     op.create_index(op.f("attempts_response_id_ix"), "attempts", ["response_id"], unique=False)
+    op.create_table(
+        "site_settings",
+        sa.Column("key", sa.String(length=40), nullable=False),
+        sa.Column("value", sa.JSON(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_by", sa.String(length=40), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["updated_by"], ["principals.id"], name=op.f("site_settings_updated_by_fkey"), ondelete="SET NULL"
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("site_settings_pkey")),
+    )
+    op.create_table(
+        "resets",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("user_id", sa.String(length=40), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("resets_user_id_fkey"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("resets_pkey")),
+        sa.UniqueConstraint("token_hash", name=op.f("resets_token_hash_key")),
+    )
+    op.create_index(op.f("resets_user_id_ix"), "resets", ["user_id"], unique=False)
+    op.create_table(
+        "providers",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("base_url", sa.String(length=500), nullable=False),
+        sa.Column("api_key", sa.String(length=500), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("providers_pkey")),
+        sa.UniqueConstraint("name", name=op.f("providers_name_key")),
+    )
+    op.create_table(
+        "provider_models",
+        sa.Column("id", sa.String(length=200), nullable=False),
+        sa.Column("provider_id", sa.String(length=40), nullable=False),
+        sa.Column("upstream_model", sa.String(length=200), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("context_tokens", sa.Integer(), nullable=False),
+        sa.Column("max_output_tokens", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["provider_id"], ["providers.id"], name=op.f("provider_models_provider_id_fkey"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("provider_models_pkey")),
+    )
+    op.create_index(op.f("provider_models_provider_id_ix"), "provider_models", ["provider_id"], unique=False)
+    op.create_table(
+        "offers",
+        sa.Column("model_id", sa.String(length=200), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=True),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("admins_only", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("model_id", name=op.f("offers_pkey")),
+    )

@@ -1,0 +1,1 @@
+"""What an admin may change of the site while it runs."""
