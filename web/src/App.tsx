@@ -53,8 +53,7 @@ function Pages() {
       <Route path="/reset"><NewPassword site={siteNow} /></Route>
       {user === null && <Route><Entrance site={siteNow} /></Route>}
       {user?.admin && <Route path="/owner/:part?">{({ part }) => <Owner user={user} site={siteNow} part={part ?? "models"} />}</Route>}
-      {user && <Route path="/c/:id">{({ id }) => <Chat user={user} site={siteNow} id={id} />}</Route>}
-      {user && <Route><Chat user={user} site={siteNow} id="" /></Route>}
+      {user && <Route><Chat user={user} site={siteNow} /></Route>}
     </Switch>
   );
 }

@@ -52,26 +52,28 @@ export function Ask({ conversation, models, chosen, choose, draft, write, runnin
   }
   return (
     <form className="ask" onSubmit={submit}>
-      <TextArea
-        id="ask"
-        forwardRef={area}
-        aria-label={words.ask}
-        aria-keyshortcuts="Enter"
-        placeholder={words.ask}
-        autosize={{ minRows: 1, maxRows: 9 }}
-        borderless
-        value={draft}
-        onChange={write}
-        onKeyDown={keyed}
-      />
-      <div className="row">
-        <ModelChoice models={models ?? []} chosen={chosen} choose={choose} />
-        <LeftToday />
-        {running ? (
-          <button type="button" className="round" aria-label={stopping ? words.stopping : words.stop} title={words.stop} disabled={stopping} onClick={stop}><IconStop /></button>
-        ) : (
-          <button type="submit" className="round" aria-label={words.send} title={words.askHint} disabled={!ready}><IconSend /></button>
-        )}
+      <div className="box">
+        <TextArea
+          id="ask"
+          ref={area}
+          aria-label={words.ask}
+          aria-keyshortcuts="Enter"
+          placeholder={words.ask}
+          autosize={{ minRows: 1, maxRows: 9 }}
+          borderless
+          value={draft}
+          onChange={write}
+          onKeyDown={keyed}
+        />
+        <div className="row">
+          <ModelChoice models={models ?? []} chosen={chosen} choose={choose} />
+          <LeftToday />
+          {running ? (
+            <button type="button" className="round" aria-label={stopping ? words.stopping : words.stop} title={words.stop} disabled={stopping} onClick={stop}><IconStop /></button>
+          ) : (
+            <button type="submit" className="round" aria-label={words.send} title={words.askHint} disabled={!ready}><IconSend /></button>
+          )}
+        </div>
       </div>
       <p className="careful">{model?.demo ? words.demoNote : words.careful}</p>
     </form>

@@ -41,6 +41,9 @@ function pending(id: string, role: Message["role"], text: string): Place {
     items: text ? [{ id: "", type: "message", text }] : [],
     model: null,
     token_count: null,
+    reason: null,
+    error: null,
+    running: null,
     status: role === "user" ? "completed" : "queued",
     created_at: 0,
   };

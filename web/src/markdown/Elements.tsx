@@ -52,8 +52,10 @@ function leaf(token: Token, key: number, growing: boolean): ReactNode {
     case "code_inline":
       return <code key={key}>{token.content}</code>;
     case "fence":
+      if (token.info.trim() === "math") return <Formula key={key} source={token.content} block growing={growing} />;
+      return <Code key={key} source={token.content} language={languageOf(token)} growing={growing} />;
     case "code_block":
-      return <Code key={key} source={token.content} language={token.info.trim().split(/\s/, 1)[0]!} growing={growing} />;
+      return <Code key={key} source={token.content} language="" growing={growing} />;
     case "hr":
       return <hr key={key} />;
     case "hardbreak":
@@ -61,13 +63,15 @@ function leaf(token: Token, key: number, growing: boolean): ReactNode {
       return <br key={key} />;
     case "image":
       return <Link key={key} address={token.attrGet("src") ?? ""}>{token.content || token.attrGet("src")}</Link>;
-    case "inline_tex":
-    case "block_tex":
-      return <Formula key={key} source={token.content} block={token.type === "block_tex"} growing={growing} />;
+    case "math_inline":
+    case "math_block":
+      return <Formula key={key} source={token.content} block={token.type === "math_block"} growing={growing} />;
     default:
       return token.content;
   }
 }
+
+const languageOf = (token: Token) => token.info.trim().split(/[\s{,]/, 1)[0]!.toLowerCase();
 
 // Pictures are links too: one that is loaded from elsewhere tells that site who reads what.
 function Link({ address, children }: { address: string; children: ReactNode }) {

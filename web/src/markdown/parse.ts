@@ -26,7 +26,7 @@ const parser = new MarkdownIt("default", {
 parser.set({ maxNesting: LIMITS.nesting } as never);
 parser.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
 parser.validateLink = (address) => safeAddress(address) !== null;
-parser.use(tex, { delimiters: "all", mathFence: true, render: (content) => content });
+parser.use(tex, { delimiters: "all", render: (content) => content });
 
 // The blocks of `text`. Where it goes on from `earlier`, only the last block is looked at again.
 export function blocksOf(text: string, earlier: Blocks = NO_BLOCKS): Blocks {
@@ -88,7 +88,6 @@ export function tokensOf({ source, plain }: Block): Token[] | null {
 function parseInline(source: string, tokens: Token[]) {
   const state = new parser.core.State(source, parser, {});
   state.tokens = tokens;
-  for (const rule of parser.core.ruler.getRules("")) {
-    if (rule.name !== "normalize" && rule.name !== "block") rule(state);
-  }
+  const [_normalize, _block, ...rules] = parser.core.ruler.getRules("");
+  for (const rule of rules) rule(state);
 }

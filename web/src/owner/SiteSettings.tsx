@@ -13,9 +13,9 @@ export function SiteSettings() {
   const words = useWords();
   const { data: site, error } = useQuery(ownSite);
   const { data: models } = useQuery(ownModels);
-  const [edits, setEdits] = useState<Partial<NonNullable<typeof site>>>({});
+  const [edits, setEdits] = useState<Partial<Omit<NonNullable<typeof site>, "fixed">>>({});
   const saving = useMutation({
-    mutationFn: () => need(PATCH("/api/owner/site", { body: changes() })),
+    mutationFn: () => need(PATCH("/api/owner/site", { body: edits })),
     onSuccess: async () => {
       await Promise.all([queries.invalidateQueries({ queryKey: ["owner"] }), queries.invalidateQueries({ queryKey: ["site"] }), queries.invalidateQueries({ queryKey: ["quota"] })]);
       setEdits({});
@@ -26,7 +26,6 @@ export function SiteSettings() {
   if (!site) return null;
   const now = { ...site, ...edits };
   const fixed = (key: string) => (site.fixed[key] ? words.owner.fixed(site.fixed[key]) : undefined);
-  const changes = () => edits;
   const submit = (event: FormEvent) => {
     event.preventDefault();
     saving.mutate();

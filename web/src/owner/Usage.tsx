@@ -18,7 +18,7 @@ export function Usage() {
     <section>
       <Trouble error={error} />
       <Running />
-      {today && (
+      {data && today && (
         <>
           <h2>{words.owner.today}</h2>
           <dl className="figures">
