@@ -20,7 +20,7 @@ export UV_NO_PROGRESS := 1
 export PAGE_BUILT_BY := make
 CHECKS := format lint types contracts web-check $(WEB)
 
-.PHONY: help run web test check format lint types contracts web-check chromium test-faults bench clean
+.PHONY: help run web openapi test check format lint types contracts web-check chromium test-faults bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ run: $(STAMPS)/installed $(WEB) ## Install, build the page, serve on http://127.
 	@exec $(BIN)/tako serve --host $(HOST) --port $(PORT) --data $(DATA)
 
 web: $(WEB) ## Build the page
+
+openapi: $(STAMPS)/installed ## Write web/openapi.json anew, after a route has changed
+	@$(BIN)/tako openapi > web/openapi.json.new && mv web/openapi.json.new web/openapi.json
 
 test: $(STAMPS)/dev $(STAMPS)/clients chromium ## Everything: format, lint, types, contracts, web, all tests
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(CHECKS)

@@ -68,6 +68,15 @@ def serve(
     raise typer.Exit(server.serve(loaded))
 
 
+@app.command("openapi")
+def show_openapi() -> None:
+    """Print the OpenAPI document of this release."""
+    from tako import server
+
+    document = json.dumps(asyncio.run(server.openapi()), indent=2, sort_keys=True, ensure_ascii=False)
+    sys.stdout.write(f"{document}\n")
+
+
 @app.command("config")
 def show_config(
     context: typer.Context,

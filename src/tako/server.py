@@ -2,16 +2,15 @@
 
 import asyncio
 import contextlib
-import fcntl
-import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import Any
 
 import structlog
 import uvicorn
@@ -26,7 +25,9 @@ from tako.chat import app as chat_app
 from tako.chat import follow
 from tako.chat.http import conversations as conversations_http
 from tako.chat.http import owner as owner_http
-from tako.chat.http.openapi import document_responses
+from tako.chat.http.openapi import document
+from tako.chat.http.page import conversations as page_http
+from tako.chat.http.page.streams import PageStreams
 from tako.chat.http.requests import invalid
 from tako.chat.http.responses import ResponsesEndpoint
 from tako.chat.owner import ledger, providers
@@ -44,6 +45,7 @@ from tako.core.accounts.limits import SignInLimit
 from tako.core.connection import Connection
 from tako.core.db import Database, now
 from tako.core.errors import Invalid, Misconfigured, NotFound, TakoError
+from tako.core.feed import Feed
 from tako.core.http import Disconnected, Receive, Scope, Send, openai_error, problem, request_id, send_error
 from tako.core.journal import Journal
 from tako.core.logs import configure
@@ -52,6 +54,7 @@ from tako.core.proxies import Proxies
 from tako.core.site import http as site_http
 from tako.core.site import store as site_store
 from tako.core.site.settings import Choices, SiteSettings
+from tako.core.sole import only_one
 from tako.core.sse import Wheel
 from tako.settings import ON_THE_PAGE, Loaded, Settings, fixed
 
@@ -67,14 +70,13 @@ def serve(loaded: Loaded) -> int:
     """Serve until told to stop. Returns the exit code of the process."""
     settings = loaded.settings
     configure(settings.log_level, settings.log_format)
-    with _listening(settings) as listener, _only_one(settings):
+    with _listening(settings) as listener:
         return asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_serve(loaded, listener))
 
 
 async def _serve(loaded: Loaded, listener: socket.socket) -> int:
     settings = loaded.settings
-    await migrations.upgrade(settings.database)
-    async with _site(loaded) as site:
+    async with only_one(settings.database, settings.data), _opened(loaded) as site:
         config = uvicorn.Config(
             site,
             http=Connection,
@@ -96,12 +98,21 @@ async def _serve(loaded: Loaded, listener: socket.socket) -> int:
 class Site:
     """The ASGI application: long-lived streams go straight to their endpoint, the rest through FastAPI."""
 
-    def __init__(self, db: Database, chat: Chat, wheel: Wheel, api: FastAPI, responses: ResponsesEndpoint) -> None:
+    def __init__(
+        self,
+        db: Database,
+        chat: Chat,
+        wheel: Wheel,
+        api: FastAPI,
+        responses: ResponsesEndpoint,
+        streams: PageStreams,
+    ) -> None:
         self.db = db
         self.chat = chat
         self.wheel = wheel
-        self._api = api
+        self.api = api
         self._responses = responses
+        self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -119,8 +130,10 @@ class Site:
         try:
             if scope["path"] == "/v1/responses" or scope["path"].startswith("/v1/responses/"):
                 await self._responses(scope, receive, send_with_id)
+            elif self._streams.serves(scope):
+                await self._streams(scope, receive, send_with_id)
             else:
-                await self._api(scope, receive, send_with_id)
+                await self.api(scope, receive, send_with_id)
         except Disconnected:
             return
         except TakoError as error:
@@ -164,9 +177,10 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _site(loaded: Loaded) -> AsyncIterator[Site]:
-    """All parts of the site, opened."""
+async def _opened(loaded: Loaded) -> AsyncIterator[Site]:
+    """The site, with the schema up to date and all its parts open."""
     settings = loaded.settings
+    await migrations.upgrade(settings.database)
     configured: list[Provider] = [OpenAIProvider(provider_settings(table)) for table in settings.providers]
     local = local_settings(settings.local, settings.data)
     if local.enabled:
@@ -176,18 +190,28 @@ async def _site(loaded: Loaded) -> AsyncIterator[Site]:
         _site_settings(loaded, db) as own,
         Journal(db, interval=settings.commit_interval) as journal,
         Wheel(heartbeat=settings.heartbeat, stalled_after=settings.stalled_reader) as wheel,
-        chat_app.opened(db, journal, configured, _chat_settings(settings, own)) as chat,
+        chat_app.opened(db, journal, Feed(), configured, _chat_settings(settings, own)) as chat,
     ):
         authenticator = Authenticator(db, Proxies(settings.trusted_proxies), settings.public_url)
         accounts = Accounts(db, own, settings.session_days, SignInLimit())
+        tails = follow.Tails()
         endpoint = ResponsesEndpoint(
-            chat, authenticator, wheel, follow.Tails(), settings.foreground_grace, settings.max_body_bytes
+            chat, authenticator, wheel, tails, settings.foreground_grace, settings.max_body_bytes
         )
-        chores = [_heartbeat(settings, db, journal, wheel), _purge(db, chat)]
+        streams = PageStreams(chat, authenticator, wheel, tails, settings.max_body_bytes)
+        chores = {"heartbeat": _heartbeat(settings, db, journal, wheel), "purge": _purge(db, chat)}
         if db.dialect == "postgresql":
-            chores.append(_follow_changes(settings, own, chat))
-        async with _running(*chores):
-            yield Site(db, chat, wheel, _api(settings, accounts, chat, authenticator), endpoint)
+            chores["changes"] = _follow_changes(settings, own, chat)
+        async with _running(**chores):
+            yield Site(db, chat, wheel, _api(settings, accounts, chat, authenticator), endpoint, streams)
+
+
+async def openapi() -> dict[str, Any]:
+    """The document at /openapi.json, of a site that is opened for it in a folder of its own and serves nobody."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data=Path(folder), local={"enabled": False})
+        async with _opened(Loaded(settings, dict.fromkeys(ON_THE_PAGE, "default"))) as site:
+            return site.api.openapi()
 
 
 @asynccontextmanager
@@ -205,15 +229,23 @@ def _chat_settings(settings: Settings, own: SiteSettings) -> chat_app.ChatSettin
 
 
 @asynccontextmanager
-async def _running(*chores: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def _running(**chores: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Tasks that go on until the block is left."""
-    tasks = [asyncio.create_task(chore) for chore in chores]
+    tasks = [asyncio.create_task(chore, name=name) for name, chore in chores.items()]
+    for task in tasks:
+        task.add_done_callback(_died)
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _died(chore: "asyncio.Task[None]") -> None:
+    """A bug: no chore ends by itself. What is being answered goes on, and the log says what is missing from now on."""
+    if not chore.cancelled():
+        _log.error("chore_died", chore=chore.get_name(), exc_info=chore.exception(), next_step="restart the server")
 
 
 def _api(settings: Settings, accounts: Accounts, chat: Chat, authenticator: Authenticator) -> FastAPI:
@@ -235,7 +267,8 @@ def _api(settings: Settings, accounts: Accounts, chat: Chat, authenticator: Auth
     api.include_router(accounts_owner_http.router(accounts.db, authenticator, tokens_today))
     api.include_router(owner_http.router(chat, authenticator))
     api.include_router(conversations_http.router(chat, authenticator, max_body=settings.max_body_bytes))
-    document_responses(api)
+    api.include_router(page_http.router(chat, authenticator, max_body=settings.max_body_bytes))
+    document(api)
 
     @api.get("/healthz", tags=["operation"], summary="The process lives")
     async def healthz() -> dict[str, str]:
@@ -370,29 +403,3 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         listener.listen(4096)
         listener.setblocking(False)
         yield listener
-
-
-@contextlib.contextmanager
-def _only_one(settings: Settings) -> Iterator[None]:
-    """SQLite has one serving process, held by a lock on a file beside the database."""
-    Path(settings.data).mkdir(parents=True, exist_ok=True)
-    if not settings.database.startswith("sqlite"):
-        yield
-        return
-    with open(Path(settings.data) / "tako.lock", "a+", encoding="utf-8") as file:
-        _lock(file, settings)
-        yield
-
-
-def _lock(file: IO[str], settings: Settings) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.seek(0)
-        raise Misconfigured(
-            f"Another Tako (process {file.read().strip() or 'unknown'}) serves {settings.data}. Stop it first, "
-            "or move to PostgreSQL (database_url), which takes many processes."
-        ) from error
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()

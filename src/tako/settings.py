@@ -46,7 +46,9 @@ class Settings:
     response_days: int = setting(30, "How long responses outside of conversations are kept.", most=36_500)
     unstored_grace: float = setting(60.0, "How long a response with store=false stays readable after its end.")
     daily_tokens: int = setting(0, "Tokens per user and day (UTC); 0 for no limit.")
-    title_model: str | None = setting(None, "The model that makes titles; by default the conversation's own.")
+    title_model: str | None = setting(
+        None, "The model that gives conversations their titles; by default the one that answered."
+    )
     max_body_bytes: int = setting(4 * 2**20, "The largest request body.", least=1024)
     max_running: int = setting(1000, "Answers that may be made at once.", least=1)
     upstream_retries: int = setting(2, "How often an upstream is asked again that failed before its first token.")

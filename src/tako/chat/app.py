@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from tako.chat import responses, store
+from tako.chat import responses, store, titles
 from tako.chat.catalog import Catalog
 from tako.chat.generation import SHUTDOWN, Generations
 from tako.chat.owner.providers import load
@@ -15,11 +15,12 @@ from tako.chat.providers.base import Provider
 from tako.chat.responses import Chat, Limits
 from tako.core import blobs
 from tako.core.db import Database, now
+from tako.core.feed import Feed
 from tako.core.journal import Journal
 
 _log = structlog.get_logger("tako.chat")
 
-# Deleted conversations stay this long, so that a deletion can be undone by hand, in microseconds.
+# Deleted conversations stay this long, so that a deletion can be undone, in microseconds.
 UNDO = 7 * 86_400_000_000
 PURGE_BATCH = 500
 
@@ -35,19 +36,20 @@ class ChatSettings:
 
 @asynccontextmanager
 async def opened(
-    db: Database, journal: Journal, providers: list[Provider], settings: ChatSettings
+    db: Database, journal: Journal, feed: Feed, providers: list[Provider], settings: ChatSettings
 ) -> AsyncIterator[Chat]:
     """The chat, ready to be asked, after it has decided about every answer that an earlier process left running."""
     catalog = Catalog(providers)
     try:
         await load(db, catalog)
         async with Generations(
-            db, journal, retries=settings.upstream_retries, unstored_grace=settings.unstored_grace
+            db, journal, feed, retries=settings.upstream_retries, unstored_grace=settings.unstored_grace
         ) as generations:
-            chat = Chat(db, journal, catalog, generations, settings.limits)
+            chat = Chat(db, journal, feed, catalog, generations, settings.limits)
             for left in await journal.take_over():
                 await responses.recover(chat, left)
-            yield chat
+            async with titles.making(chat):
+                yield chat
     finally:
         await catalog.close()
 

@@ -11,6 +11,7 @@ from tako.chat.tokens import estimate
 from tako.core.accounts.principal import Principal, authorize
 from tako.core.db import now
 from tako.core.errors import Conflict, NotFound
+from tako.core.feed import Hint
 
 
 async def create(
@@ -19,7 +20,7 @@ async def create(
     """A new conversation, with `items` as its first messages."""
     authorize(principal, "chat")
     async with chat.db.write() as connection:
-        row = await store.add_conversation(connection, principal.id, metadata)
+        row = await store.add_conversation(connection, principal.id, metadata, title=metadata.get("title", ""))
         leaf_id = None
         for item in items:
             leaf_id = await store.add_message(
@@ -27,7 +28,9 @@ async def create(
             )
             await store.add_items(connection, leaf_id, [message_item(item)])
         if leaf_id is not None:
-            await store.update_conversation(connection, row.id, leaf_id=leaf_id)
+            version = await store.update_conversation(connection, row.id, leaf_id=leaf_id)
+            row = replace(row, leaf_id=leaf_id, version=version)
+    _tell(chat, row, "created")
     return row
 
 
@@ -36,8 +39,8 @@ async def find(chat: Chat, principal: Principal, conversation_id: str) -> Conver
     async with chat.db.read() as connection:
         row = await store.conversation(connection, conversation_id)
         authorize(principal, "chat:read", owner_id=row.principal_id)
-        running = await store.running_in(connection, row.id)
-    return replace(row, running=running[-1] if running else None)
+        running = await store.running_in(connection, [row.id])
+    return replace(row, running=running[row.id][-1] if running else None)
 
 
 async def list_of(
@@ -53,26 +56,60 @@ async def list_of(
 
 
 async def update(chat: Chat, principal: Principal, conversation_id: str, changes: dict[str, Any]) -> Conversation:
-    """Set `metadata` or `title`."""
+    """Set `metadata` or `title`. A title that a person has typed is replaced by no model."""
     authorize(principal, "chat")
     row = await find(chat, principal, conversation_id)
-    if changes:
-        async with chat.db.write() as connection:
-            await store.update_conversation(connection, row.id, **changes)
-    return replace(row, **changes)
+    if not changes:
+        return row
+    if "title" in changes:
+        changes = {**changes, "title_wanted": False}
+    async with chat.db.write() as connection:
+        version = await store.update_conversation(connection, row.id, **changes)
+    row = replace(row, version=version, **changes)
+    _tell(chat, row, "titled" if "title" in changes else "changed")
+    return row
 
 
 async def delete(chat: Chat, principal: Principal, conversation_id: str) -> None:
-    """Cancel what runs in it, then hide it; a purge deletes it for good later."""
+    """Hide it and stop what runs in it; a purge deletes it for good later."""
     authorize(principal, "chat")
     row = await find(chat, principal, conversation_id)
     async with chat.db.write() as connection:
         await store.conversation(connection, row.id, lock=True)
-        await store.update_conversation(connection, row.id, deleted_at=now())
-        running = await store.running_in(connection, row.id)
-    for response_id in running:
-        if generation := chat.generations.find(response_id):
-            await responses.stop(generation)
+        version = await store.update_conversation(connection, row.id, deleted_at=now())
+        running = await store.running_in(connection, [row.id], titles=True)
+    _tell(chat, replace(row, version=version), "deleted")
+    await responses.stop_all(chat, [found.response_id for found in running.get(row.id, ())])
+
+
+async def restore(chat: Chat, principal: Principal, conversation_id: str) -> Conversation:
+    """Undo a deletion that the purge has not made final. What ran in it stays stopped. Raises `NotFound`."""
+    authorize(principal, "chat")
+    async with chat.db.write() as connection:
+        row = await store.conversation(connection, conversation_id, lock=True, deleted=True)
+        authorize(principal, "chat", owner_id=row.principal_id)
+        if row.deleted_at is not None:
+            version = await store.update_conversation(connection, row.id, deleted_at=None)
+            row = replace(row, version=version, deleted_at=None)
+    _tell(chat, row, "created")
+    return row
+
+
+async def stop(chat: Chat, principal: Principal, conversation_id: str, response_id: str | None) -> list[str]:
+    """Stop that answer, or all that run in the conversation now. Returns the ids of those that were running; their
+    ends are stored."""
+    authorize(principal, "chat")
+    async with chat.db.read() as connection:
+        row = await store.conversation(connection, conversation_id)
+        authorize(principal, "chat", owner_id=row.principal_id)
+        running = await store.running_in(connection, [row.id])
+    meant = [found.response_id for found in running.get(row.id, ()) if response_id in (None, found.response_id)]
+    await responses.stop_all(chat, meant)
+    return meant
+
+
+def _tell(chat: Chat, row: Conversation, kind: str) -> None:
+    chat.feed.publish(row.principal_id, Hint(kind, row.id, row.version))
 
 
 async def add_items(chat: Chat, principal: Principal, conversation_id: str, items: Sequence[InputItem]) -> list[Item]:
@@ -82,7 +119,7 @@ async def add_items(chat: Chat, principal: Principal, conversation_id: str, item
     async with chat.db.write() as connection:
         row = await store.conversation(connection, conversation_id, lock=True)
         authorize(principal, "chat", owner_id=row.principal_id)
-        if await store.running_in(connection, row.id):
+        if await store.running_in(connection, [row.id]):
             raise Conflict("An answer is being made in this conversation.", code="conversation_busy")
         leaf_id = row.leaf_id
         for item in items:
@@ -91,7 +128,8 @@ async def add_items(chat: Chat, principal: Principal, conversation_id: str, item
             )
             added.append(message_item(item))
             await store.add_items(connection, leaf_id, added[-1:])
-        await store.update_conversation(connection, row.id, leaf_id=leaf_id, updated_at=now())
+        version = await store.update_conversation(connection, row.id, leaf_id=leaf_id, updated_at=now())
+    _tell(chat, replace(row, version=version), "changed")
     return added
 
 

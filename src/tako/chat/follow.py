@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from tako.chat.entries import AnyEntry, decode
 from tako.core.journal import Log
-from tako.core.sse import PIECE
+from tako.core.sse import PIECE, Reader, Source
 
 # How much of a running log stays rendered for the readers that are nearly up to date, in bytes.
 TAIL = 256 * 1024
@@ -92,15 +92,15 @@ class Tail:
 
 
 class Tails:
-    """The tails of the logs that run and are read, each made by its first reader."""
+    """The tails of the logs that run and are read, one for each dialect, each made by its first reader."""
 
     def __init__(self) -> None:
-        self._tails: WeakValueDictionary[str, Tail] = WeakValueDictionary()
+        self._tails: WeakValueDictionary[tuple[str, Callable[[int], Renderer]], Tail] = WeakValueDictionary()
 
     def of(self, log: Log, renderer: Callable[[int], Renderer]) -> Tail:
-        tail = self._tails.get(log.id)
+        tail = self._tails.get((log.id, renderer))
         if tail is None:
-            tail = self._tails[log.id] = Tail(log, renderer(-1))
+            tail = self._tails[log.id, renderer] = Tail(log, renderer(-1))
         return tail
 
 
@@ -174,3 +174,25 @@ class Ended:
 
     def leave(self, wake: Callable[[], None]) -> None:
         """Nothing to leave."""
+
+
+class Preceded:
+    """A source with something in front that no log holds."""
+
+    def __init__(self, first: bytes, source: Source) -> None:
+        self._first = first
+        self._source = source
+
+    @property
+    def ended(self) -> bool:
+        return not self._first and self._source.ended
+
+    def take(self) -> bytes:
+        first, self._first = self._first, b""
+        return first or self._source.take()
+
+    def on_change(self, wake: Reader) -> None:
+        self._source.on_change(wake)
+
+    def leave(self, wake: Reader) -> None:
+        self._source.leave(wake)

@@ -6,14 +6,14 @@ first decides how: the upstream, a stop, a shutdown.
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tako.chat import fold, quota, store
+from tako.chat import fold, headline, quota, store
 from tako.chat.dialects.responses import Responses
 from tako.chat.entries import (
     Appended,
@@ -35,6 +35,7 @@ from tako.chat.tokens import estimate
 from tako.core import ids
 from tako.core.db import Database, now
 from tako.core.errors import Unavailable
+from tako.core.feed import Feed, Hint
 from tako.core.journal import Fenced, Journal, Log
 from tako.core.journal.log import Closed
 
@@ -63,6 +64,7 @@ class Outcome:
 CANCELLED = Outcome("cancelled", "cancelled")
 INTERRUPTED = Outcome("incomplete", "interrupted")
 SHUTDOWN = Outcome("incomplete", "server_shutdown")
+TOO_LATE = Outcome("incomplete", "too_late")
 
 
 @dataclass(slots=True)
@@ -121,6 +123,7 @@ class Generation:
         self._cleaner = Cleaner()
         self._usage: list[Usage] = []
         self._end: asyncio.Task[None] | None = None
+        self._deadline: asyncio.TimerHandle | None = None
         self._leaving: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
 
@@ -153,6 +156,10 @@ class Generation:
         """About how many the answer has so far."""
         return estimate(self._output.text())
 
+    def within(self, seconds: float) -> None:
+        """End it with what it has if it takes longer."""
+        self._deadline = asyncio.get_running_loop().call_later(seconds, self.end, TOO_LATE)
+
     def attach(self) -> None:
         """A reader has come: whoever waits for the last one's return need wait no more."""
         self.readers += 1
@@ -168,6 +175,8 @@ class Generation:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._owner.drop(self)
+        if self._deadline is not None:
+            self._deadline.cancel()
         if not task.cancelled() and (error := task.exception()) is not None:
             # A bug: the log stays open in the database, and the next start closes it. Readers must not wait for that.
             _log.error("end_failed", response=self.response.id, exc_info=error)
@@ -264,8 +273,11 @@ class Generation:
         tail = self._tail(outcome, bill)
         folded = fold.fold([*self.log.entries, *map(encode, tail)])
 
+        hint: Hint | None = None
+
         async def everything(connection: AsyncConnection) -> None:
-            await self._owner.store_end(connection, self, outcome, bill, folded)
+            nonlocal hint
+            hint = await self._owner.store_end(connection, self, outcome, bill, folded)
 
         while True:
             try:
@@ -277,6 +289,7 @@ class Generation:
                 _log.warning("response_was_taken_over", response=self.response.id)
                 return
             else:
+                self._owner.tell(self.response, hint)
                 return
 
     def _tail(self, outcome: Outcome, bill: Used) -> list[Entry]:
@@ -321,11 +334,13 @@ class Generation:
 class Generations:
     """All responses that this process is making. Use as an async context manager: leaving ends what still runs."""
 
-    def __init__(self, db: Database, journal: Journal, *, retries: int, unstored_grace: float) -> None:
+    def __init__(self, db: Database, journal: Journal, feed: Feed, *, retries: int, unstored_grace: float) -> None:
         self.journal = journal
+        self.on_end: Callable[[Response], None] = _nothing
         self.retries = retries
         self.retry_patience = 30.0
         self._db = db
+        self._feed = feed
         self._unstored_grace = round(unstored_grace * 1e6)
         self._running: dict[str, Generation] = {}
         self._quiet = asyncio.Event()
@@ -339,6 +354,11 @@ class Generations:
 
     def __len__(self) -> int:
         return len(self._running)
+
+    @property
+    def answers(self) -> int:
+        """How many people wait for; titles do not count."""
+        return sum(generation.response.purpose == "answer" for generation in self._running.values())
 
     def find(self, response_id: str) -> Generation | None:
         return self._running.get(response_id)
@@ -375,8 +395,9 @@ class Generations:
 
     async def store_end(
         self, connection: AsyncConnection, generation: Generation, outcome: Outcome, bill: Used, folded: fold.Fold
-    ) -> None:
-        """All that the end of a response changes besides its log, within that one transaction."""
+    ) -> Hint | None:
+        """All that the end of a response changes besides its log, within that one transaction. Returns what to tell
+        afterwards."""
         response = generation.response
         state = Responses(after=1 << 60)
         for entry in folded.entries():
@@ -391,9 +412,12 @@ class Generations:
             completed_at=ended,
             expires_at=ended + self._unstored_grace if not response.store else response.expires_at,
         )
+        hint = None
         if response.message_id is not None:
             await store.add_items(connection, response.message_id, output_items(state.response()["output"]))
-            await store.end_message(connection, response.message_id, outcome.status, bill.output_tokens)
+            hint = await self._end_message(connection, response, outcome, bill)
+        elif response.purpose == "title":
+            hint = await self._keep_title(connection, response, outcome, state.text())
         await store.end_attempt(
             connection,
             response.id,
@@ -417,6 +441,38 @@ class Generations:
         )
         used = bill.input_tokens + bill.output_tokens
         await quota.settle(connection, response.principal_id, response.created_at, response.reserved_tokens, used)
+        return hint
+
+    async def _end_message(
+        self, connection: AsyncConnection, response: Response, outcome: Outcome, bill: Used
+    ) -> Hint | None:
+        error = None
+        if outcome.status == "failed":
+            error = {"code": outcome.error_code or "server_error", "message": outcome.error_message or ""}
+        await store.end_message(
+            connection, response.message_id or "", outcome.status, bill.output_tokens, outcome.reason, error
+        )
+        if response.conversation_id is None:
+            return None
+        version = await store.update_conversation(connection, response.conversation_id)
+        return Hint("ended", response.conversation_id, version)
+
+    async def _keep_title(
+        self, connection: AsyncConnection, response: Response, outcome: Outcome, text: str
+    ) -> Hint | None:
+        """The title, unless the person has typed one meanwhile; one that was cut off by this server's end is made
+        again at the next start."""
+        if response.conversation_id is None or outcome in (INTERRUPTED, SHUTDOWN):
+            return None
+        title = headline.of_model(text) if outcome.status == "completed" else None
+        version = await store.keep_title(connection, response.conversation_id, title)
+        return None if version is None else Hint("titled", response.conversation_id, version)
+
+    def tell(self, response: Response, hint: Hint | None) -> None:
+        """The end is stored: whoever looks may see it."""
+        if hint is not None:
+            self._feed.publish(response.principal_id, hint)
+        self.on_end(response)
 
     def _keep(self, generation: Generation) -> None:
         self._running[generation.response.id] = generation
@@ -426,6 +482,10 @@ class Generations:
         self._running.pop(generation.response.id, None)
         if not self._running:
             self._quiet.set()
+
+
+def _nothing(response: Response) -> None:
+    """Nobody wants to know."""
 
 
 def output_items(output: list[dict[str, Any]]) -> list[Item]:

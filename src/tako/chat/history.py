@@ -61,8 +61,7 @@ async def of_branch(connection: AsyncConnection, leaf_id: str | None) -> AsyncIt
         if not page:
             return
         for message in page:
-            text = "\n".join(item.text for item in message.items if item.type == "message")
-            if text:
+            if text := message.text:
                 yield _turn(message.role, text), (message.token_count or estimate(text)) + PER_MESSAGE
         leaf_id = page[-1].parent_id
 

@@ -10,12 +10,20 @@ conversations = Table(
     Column("id", String(40), primary_key=True),
     Column("principal_id", ForeignKey("principals.id", ondelete="CASCADE"), nullable=False),
     Column("title", Text, nullable=False),
+    Column("title_wanted", Boolean, nullable=False),  # a model is to make one; until then it is cut from the question
+    Column("version", Integer, nullable=False),  # grows with every change that a list or an open page shows
     Column("metadata", JSON, nullable=False),
     Column("leaf_id", String(40)),  # the message that the next post follows; no key, since messages refer back here
     Column("created_at", Micros, nullable=False),
     Column("updated_at", Micros, nullable=False),
     Column("deleted_at", Micros),
     Index("conversations_principal_id_updated_at_ix", "principal_id", "updated_at"),
+)
+Index(
+    "conversations_title_wanted_ix",
+    conversations.c.id,
+    sqlite_where=conversations.c.title_wanted.is_(True),
+    postgresql_where=conversations.c.title_wanted.is_(True),
 )
 
 messages = Table(
@@ -28,6 +36,8 @@ messages = Table(
     Column("model", String(200)),
     Column("status", String(16), nullable=False),
     Column("token_count", Integer),  # of this message alone
+    Column("reason", String(64)),  # why it is incomplete or cancelled
+    Column("error", JSON(none_as_null=True)),  # why it failed: code and message
     Column("created_at", Micros, nullable=False),
 )
 
@@ -72,6 +82,12 @@ responses = Table(
     Column("deleted_at", Micros),
     Index("responses_idempotency_key", "principal_id", "idempotency_key", unique=True),
     Index("responses_expires_at_ix", "expires_at"),
+)
+Index(
+    "responses_running_ix",
+    responses.c.conversation_id,
+    sqlite_where=responses.c.completed_at.is_(None),
+    postgresql_where=responses.c.completed_at.is_(None),
 )
 
 attempts = Table(

@@ -6,6 +6,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tako.chat.models import quotas
+from tako.core.accounts.principal import Principal
 from tako.core.errors import TooMany
 
 DAY = 86_400_000_000
@@ -27,7 +28,7 @@ async def reserve(connection: AsyncConnection, principal_id: str, at: int, token
         )
     )
     if done.rowcount != 1 or tokens > limit:
-        used = await today(connection, principal_id, at)
+        used = sum(await today(connection, principal_id, at))
         raise QuotaExceeded(
             f"Today's limit of {limit} tokens does not suffice: {used} are used or set aside by running answers, "
             f"and this request may need {tokens}. It starts anew at 00:00 UTC.",
@@ -48,11 +49,15 @@ async def settle(connection: AsyncConnection, principal_id: str, at: int, reserv
     )
 
 
-async def today(connection: AsyncConnection, principal_id: str, at: int) -> int:
-    """Tokens used or set aside on the day of `at`."""
+async def today(connection: AsyncConnection, principal_id: str, at: int) -> tuple[int, int]:
+    """Tokens used, and tokens set aside, on the day of `at`."""
     found = await connection.execute(
-        select(quotas.c.used + quotas.c.reserved).where(
-            quotas.c.principal_id == principal_id, quotas.c.day == at // DAY
-        )
+        select(quotas.c.used, quotas.c.reserved).where(quotas.c.principal_id == principal_id, quotas.c.day == at // DAY)
     )
-    return int(found.scalar() or 0)
+    row = found.first()
+    return (int(row.used), int(row.reserved)) if row else (0, 0)
+
+
+def limit(principal: Principal, default: int) -> int | None:
+    """Tokens that the principal may use in a day; None for no limit."""
+    return (principal.daily_tokens if principal.daily_tokens is not None else default) or None

@@ -2,18 +2,20 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tako.chat import history, quota, store
+from tako.chat import history, places, quota, store
 from tako.chat.catalog import Catalog
 from tako.chat.dialects import responses as dialect
 from tako.chat.entries import Created, clean, encode
 from tako.chat.generation import CANCELLED, INTERRUPTED, Generation, Generations, Output
+from tako.chat.places import Place, Spot
 from tako.chat.providers.base import Model, Prompt, Provider, Turn, UpstreamError
 from tako.chat.store import Item, Response
 from tako.chat.tokens import PER_MESSAGE, estimate
@@ -21,7 +23,8 @@ from tako.core import blobs, ids
 from tako.core.accounts.principal import Principal, authorize
 from tako.core.db import Database, now
 from tako.core.errors import Conflict, Invalid, NotFound, Unavailable, Unprocessable
-from tako.core.journal import Journal, Left
+from tako.core.feed import Feed, Hint
+from tako.core.journal import Journal, Left, Log
 from tako.core.site.settings import SiteSettings
 
 _log = structlog.get_logger("tako.responses")
@@ -41,10 +44,17 @@ class InputItem:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What somebody asks for, whatever wire it came by."""
+    """What somebody asks for, whatever wire it came by.
+
+    `place` says where in its conversation it goes, None: after the current leaf, as it is at commit. With `begin`, the
+    cut of its first question, the ask makes its conversation.
+    """
 
     model: str
     input: tuple[InputItem, ...]
+    purpose: Literal["answer", "title"] = "answer"
+    place: Place | None = None
+    begin: str | None = None
     instructions: str | None = None
     conversation_id: str | None = None
     previous_response_id: str | None = None
@@ -61,11 +71,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`max_running` answers at once in this process; days that responses outside of conversations are kept."""
+    """`max_running` answers at once in this process; days that responses outside of conversations are kept; seconds
+    that a title may take. What the owner may change meanwhile is in `site`."""
 
     max_running: int
     response_days: int
     site: SiteSettings
+    title_patience: float = 30.0
 
     @property
     def daily_tokens(self) -> int:
@@ -73,18 +85,44 @@ class Limits:
         return self.site.current.daily_tokens
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A response to be stored, the turns to ask with, and the tokens that are left for the answer."""
+
+    row: Response
+    turns: list[Turn]
+    output_tokens: int
+    spot: Spot
+
+
+class TitleNotWanted(Conflict):
+    """Somebody has typed one meanwhile, or is making one."""
+
+
 class Chat:
     """The chat's parts, put together by the server."""
 
     def __init__(
-        self, db: Database, journal: Journal, catalog: Catalog, generations: Generations, limits: Limits
+        self,
+        db: Database,
+        journal: Journal,
+        feed: Feed,
+        catalog: Catalog,
+        generations: Generations,
+        limits: Limits,
     ) -> None:
         self.db = db
         self.journal = journal
+        self.feed = feed
         self.catalog = catalog
         self.generations = generations
         self.limits = limits
         self.draining = False
+
+    @property
+    def title_model(self) -> str | None:
+        """As the owner has it now; None: the one that answered."""
+        return self.limits.site.current.title_model
 
 
 async def create(chat: Chat, principal: Principal, ask: Ask) -> Response:
@@ -98,18 +136,20 @@ async def create(chat: Chat, principal: Principal, ask: Ask) -> Response:
     if chat.draining:
         raise Unavailable("This server is stopping; ask again in a moment.", code="server_shutdown")
     model, provider = chat.catalog.find(ask.model, principal)
-    _check_room(chat)
+    _check_room(chat, ask)
     ask = replace(ask, input=tuple(InputItem(item.role, clean(item.text)) for item in ask.input))
     counts, counted = await _count(provider, model, ask)
     async with chat.db.write() as connection:
         if earlier := await _earlier(connection, principal, ask):
             return earlier
-        row, turns, budget_left = await _prepare(connection, principal, ask, model, counts, counted)
-        row = await _insert(connection, chat, principal, ask, row, counts, provider)
+        ask = await _in_conversation(connection, principal, ask)
+        plan = await _prepare(connection, principal, ask, model, counts, counted)
+        row, version = await _insert(connection, chat, principal, ask, plan, counts, provider)
         epoch = await chat.journal.create(connection, row.id)
+    _tell(chat, row, version, begun=ask.begin is not None)
     log = chat.journal.open(row.id, epoch, [row.created])
-    prompt = _prompt(row, model, turns, budget_left)
-    chat.generations.start(row, provider, log, prompt)
+    prompt = replace(_prompt(row, model, plan.turns, plan.output_tokens), prefix=plan.spot.prefix)
+    _start(chat, row, provider, log, prompt)
     return row
 
 
@@ -148,6 +188,12 @@ async def stop(generation: Generation) -> None:
         raise Unavailable(
             "The answer has been stopped, but the database does not take its end yet.", code="storage_full"
         ) from None
+
+
+async def stop_all(chat: Chat, response_ids: Sequence[str]) -> None:
+    """Stop those of them that run."""
+    running = [found for response_id in response_ids if (found := chat.generations.find(response_id)) is not None]
+    await asyncio.gather(*map(stop, running))
 
 
 async def join(chat: Chat, response: Response) -> Generation | None:
@@ -193,7 +239,20 @@ async def recover(chat: Chat, left: Left) -> None:
     _log.info("answer_goes_on_after_crash", response=row.id, entries=len(entries))
     async with chat.db.write() as connection:
         await store.add_attempt(connection, row.id, left.epoch, provider.name)
-    chat.generations.start(row, provider, log, prompt, attempts + 1)
+    _start(chat, row, provider, log, prompt, attempts + 1)
+
+
+def _start(chat: Chat, row: Response, provider: Provider, log: Log, prompt: Prompt, attempts: int = 1) -> None:
+    generation = chat.generations.start(row, provider, log, prompt, attempts)
+    if row.purpose == "title":
+        generation.within(chat.limits.title_patience)
+
+
+def _tell(chat: Chat, row: Response, version: int, *, begun: bool) -> None:
+    """Whoever looks at the person's conversations hears of the new answer."""
+    if row.conversation_id is not None and row.message_id is not None:
+        kinds = ("created", "running") if begun else ("running",)
+        chat.feed.publish(row.principal_id, *(Hint(kind, row.conversation_id, version) for kind in kinds))
 
 
 async def _continuation(chat: Chat, row: Response, model: Model, output: Output) -> Prompt | None:
@@ -213,31 +272,36 @@ async def _continuation(chat: Chat, row: Response, model: Model, output: Output)
     if left <= 0:
         return None
     async with chat.db.read() as connection:
-        turns = await _turns_again(connection, row)
-    prompt = _prompt(row, model, turns, left)
-    return replace(prompt, prefix=prefix) if begun else prompt
+        spot = await places.again(connection, row, prefix=model.prefix)
+        turns = await _turns_again(connection, row, spot)
+    return replace(_prompt(row, model, turns, left), prefix=spot.prefix + prefix)
 
 
-async def _turns_again(connection: AsyncConnection, row: Response) -> list[Turn]:
+async def _turns_again(connection: AsyncConnection, row: Response, spot: Spot) -> list[Turn]:
     """The turns that a stored response was asked with."""
-    budget = row.ask["context_tokens"]
+    budget = row.ask["context_tokens"] - estimate(spot.prefix)
     if row.message_id is not None:
-        (answer,) = await store.branch(connection, row.message_id, page=1)
-        turns, _, _ = await history.collect(history.of_branch(connection, answer.parent_id), budget, drop_oldest=True)
-        return turns
+        turns, _, _ = await history.collect(history.of_branch(connection, spot.leaf_id), budget, drop_oldest=True)
+        return [*turns, *_then(spot)]
     own = [history.turn_of(item) for item in await history.input_items(connection, row)]
+    if row.purpose == "title":
+        return own
     earlier = await _history_of(connection, row.conversation_id, row.previous_response_id)
     turns, _, _ = await history.collect(earlier, budget - row.input_tokens, drop_oldest=True)
     return [*turns, *own]
 
 
-def _check_room(chat: Chat) -> None:
+def _then(spot: Spot) -> list[Turn]:
+    return [Turn("user", spot.then)] if spot.then else []
+
+
+def _check_room(chat: Chat, ask: Ask) -> None:
     if chat.journal.problem is not None:
         raise Unavailable(
             "The database of this site takes no entries now (is its disk full?); nothing was stored.",
             code="storage_full",
         )
-    if len(chat.generations) >= chat.limits.max_running:
+    if ask.purpose == "answer" and chat.generations.answers >= chat.limits.max_running:
         raise Unavailable("This server is answering as much as it can; ask again in a moment.", code="busy")
 
 
@@ -270,22 +334,40 @@ async def _earlier(connection: AsyncConnection, principal: Principal, ask: Ask) 
     return earlier
 
 
+async def _in_conversation(connection: AsyncConnection, principal: Principal, ask: Ask) -> Ask:
+    """The ask with its conversation, which it may have to begin."""
+    if ask.begin is not None:
+        begun = await store.add_conversation(connection, principal.id, {}, title=ask.begin, title_wanted=True)
+        return replace(ask, conversation_id=begun.id)
+    if ask.purpose == "title" and ask.conversation_id is not None:
+        conversation = await store.conversation(connection, ask.conversation_id, lock=True)
+        if not conversation.title_wanted or await store.title_running(connection, conversation.id):
+            raise TitleNotWanted("This conversation needs no other title now.", code="title_not_wanted")
+    return ask
+
+
+async def _spot(connection: AsyncConnection, principal: Principal, ask: Ask, model: Model) -> Spot:
+    if ask.conversation_id is None or ask.purpose == "title":
+        return Spot(None)
+    return await places.find(connection, principal, ask.conversation_id, ask.place, prefix=model.prefix)
+
+
 async def _prepare(
     connection: AsyncConnection, principal: Principal, ask: Ask, model: Model, counts: list[int], counted: bool
-) -> tuple[Response, list[Turn], int]:
-    """The response to be stored, the turns to ask with, and the tokens that are left for the answer."""
+) -> Plan:
     previous = await _previous(connection, principal, ask.previous_response_id)
-    leaf_id = await _leaf(connection, principal, ask.conversation_id)
+    spot = await _spot(connection, principal, ask, model)
     wanted = min(ask.max_output_tokens or model.max_output_tokens, model.max_output_tokens)
     least = min(ask.max_output_tokens or model.context_tokens // 4, wanted)
     instructions = estimate(ask.instructions) + PER_MESSAGE if ask.instructions else 0
-    own = sum(counts) + PER_MESSAGE * len(counts) + instructions
+    begun = sum(estimate(text) + PER_MESSAGE for text in (spot.prefix, spot.then) if text)
+    own = sum(counts) + PER_MESSAGE * len(counts) + instructions + begun
     budget = model.context_tokens - least - own
     if budget < 0:
         raise history.too_long()
-    earlier = history.of_chain(connection, previous) if previous else history.of_branch(connection, leaf_id)
+    earlier = history.of_chain(connection, previous) if previous else history.of_branch(connection, spot.leaf_id)
     turns, used, dropped = await history.collect(earlier, budget, drop_oldest=ask.drop_oldest)
-    turns += [history.turn_of(asdict(item)) for item in ask.input]
+    turns += [*(history.turn_of(asdict(item)) for item in ask.input), *_then(spot)]
     input_tokens = own + used
     output_tokens = min(wanted, model.context_tokens - input_tokens)
     at = now()
@@ -297,7 +379,7 @@ async def _prepare(
         conversation_id=ask.conversation_id,
         message_id=None,
         previous_response_id=ask.previous_response_id,
-        purpose="answer",
+        purpose=ask.purpose,
         status="queued" if ask.background else "in_progress",
         background=ask.background,
         store=ask.store,
@@ -310,7 +392,7 @@ async def _prepare(
             "max_output_tokens": output_tokens,
             "context_tokens": model.context_tokens - least - instructions,
             "input_counted": counted,
-            "leaf_id": leaf_id,
+            "onward": spot.answer is not None,
         },
         input_hash=None,
         created=encode(Created(response_id, at, ask.background, echo)),
@@ -323,7 +405,7 @@ async def _prepare(
         completed_at=None,
         expires_at=None,
     )
-    return row, turns, output_tokens
+    return Plan(row, turns, output_tokens, spot)
 
 
 async def _previous(connection: AsyncConnection, principal: Principal, response_id: str | None) -> Response | None:
@@ -351,23 +433,6 @@ async def _previous(connection: AsyncConnection, principal: Principal, response_
     return previous
 
 
-async def _leaf(connection: AsyncConnection, principal: Principal, conversation_id: str | None) -> str | None:
-    """The message that a post into this conversation follows."""
-    if conversation_id is None:
-        return None
-    conversation = await store.conversation(connection, conversation_id, lock=True)
-    authorize(principal, "chat", owner_id=conversation.principal_id)
-    if conversation.leaf_id is not None:
-        (leaf,) = await store.branch(connection, conversation.leaf_id, page=1)
-        if leaf.status in ("queued", "in_progress"):
-            raise Conflict(
-                "An answer is being made in this conversation: wait for its end, or cancel it.",
-                code="conversation_busy",
-                param="conversation",
-            )
-    return conversation.leaf_id
-
-
 async def _history_of(connection: AsyncConnection, conversation_id: str | None, previous_id: str | None) -> Any:
     if previous_id is not None:
         try:
@@ -385,30 +450,23 @@ async def _insert(
     chat: Chat,
     principal: Principal,
     ask: Ask,
-    row: Response,
+    plan: Plan,
     counts: list[int],
     provider: Provider,
-) -> Response:
-    """Everything that a new response stores, except its log."""
-    limit = principal.daily_tokens if principal.daily_tokens is not None else chat.limits.daily_tokens
-    if limit:
+) -> tuple[Response, int]:
+    """Everything that a new response stores, except its log. Also returns its conversation's version (0: none)."""
+    row = plan.row
+    limit = quota.limit(principal, chat.limits.daily_tokens)
+    if limit is not None and ask.purpose == "answer":
         await quota.reserve(connection, principal.id, row.created_at, row.reserved_tokens, limit)
     else:
         row = replace(row, reserved_tokens=0)
-    leaf_id = row.ask["leaf_id"]
-    if ask.conversation_id is not None and ask.store:
-        inputs: list[str] = []
-        for item, tokens in zip(ask.input, counts, strict=True):
-            leaf_id = await store.add_message(
-                connection, ask.conversation_id, leaf_id, item.role, status="completed", token_count=tokens
-            )
-            await store.add_items(connection, leaf_id, [message_item(item)])
-            inputs.append(leaf_id)
-        message_id = await store.add_message(
-            connection, ask.conversation_id, leaf_id, "assistant", status="in_progress", model=ask.model
+    version = 0
+    if ask.conversation_id is not None and ask.store and ask.purpose == "answer":
+        row = await _insert_messages(connection, ask, row, plan.spot, counts)
+        version = await store.update_conversation(
+            connection, ask.conversation_id, leaf_id=row.message_id, updated_at=row.created_at
         )
-        await store.update_conversation(connection, ask.conversation_id, leaf_id=message_id, updated_at=row.created_at)
-        row = replace(row, message_id=message_id, ask={**row.ask, "inputs": inputs})
     else:
         kept = [{"id": ids.new("msg"), "role": item.role, "text": item.text} for item in ask.input]
         expires_at = row.created_at + chat.limits.response_days * DAY
@@ -417,7 +475,36 @@ async def _insert(
         )
         row = replace(row, input_hash=digest, expires_at=expires_at)
     await store.add_response(connection, row, provider.name)
-    return row
+    return row, version
+
+
+async def _insert_messages(
+    connection: AsyncConnection, ask: Ask, row: Response, spot: Spot, counts: list[int]
+) -> Response:
+    """The questions, and the message that the response is to fill."""
+    conversation_id = ask.conversation_id or ""
+    if spot.answer is not None:
+        await store.reopen_message(connection, spot.answer.id)
+        previous = await store.newest_response(connection, spot.answer.id)
+        inputs = [spot.answer.parent_id] if spot.answer.parent_id else []
+        return replace(
+            row,
+            message_id=spot.answer.id,
+            previous_response_id=previous.id if previous else None,
+            ask={**row.ask, "inputs": inputs},
+        )
+    leaf_id = spot.leaf_id
+    inputs = [leaf_id] if leaf_id is not None and not ask.input else []
+    for item, tokens in zip(ask.input, counts, strict=True):
+        leaf_id = await store.add_message(
+            connection, conversation_id, leaf_id, item.role, status="completed", token_count=tokens
+        )
+        await store.add_items(connection, leaf_id, [message_item(item)])
+        inputs.append(leaf_id)
+    message_id = await store.add_message(
+        connection, conversation_id, leaf_id, "assistant", status="in_progress", model=ask.model
+    )
+    return replace(row, message_id=message_id, ask={**row.ask, "inputs": inputs})
 
 
 def message_item(item: InputItem) -> Item:

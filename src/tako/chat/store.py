@@ -1,7 +1,7 @@
 """The chat's queries. Each takes a connection, so that rules decide what belongs into one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Row, delete, func, insert, literal, or_, select, update
@@ -15,15 +15,29 @@ from tako.core.journal.models import logs
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """A response that is being made, and the message that it fills (None: it is not kept in its conversation)."""
+
+    response_id: str
+    message_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
+    """`version` grows with every change. `title_wanted`: a model is to make the title; what stands there is a cut of
+    the first question. `running` is the newest answer that is being made."""
+
     id: str
     principal_id: str
     title: str
+    title_wanted: bool
+    version: int
     metadata: dict[str, str]
     leaf_id: str | None
     created_at: int
     updated_at: int
-    running: str | None = None  # the id of the response that is being made
+    deleted_at: int | None = None
+    running: Running | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +52,24 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One node of a conversation's tree."""
+    """One node of a conversation's tree. `reason` and `error` (code, message) say why it is not completed."""
 
     id: str
+    conversation_id: str
     parent_id: str | None
     role: str
+    model: str | None
     status: str
     token_count: int | None
-    items: tuple[Item, ...]
+    reason: str | None
+    error: dict[str, str] | None
+    created_at: int
+    items: tuple[Item, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What was said, reasoning left out. An answer that went on after an interruption has several items."""
+        return "".join(item.text for item in self.items if item.type == "message")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,34 +101,40 @@ class Response:
 
 
 _RESPONSE = [responses.c[name] for name in Response.__dataclass_fields__]
-_CONVERSATION = [
-    conversations.c[name] for name in ("id", "principal_id", "title", "metadata", "leaf_id", "created_at", "updated_at")
-]
+_CONVERSATION = [conversations.c[name] for name in Conversation.__dataclass_fields__ if name != "running"]
+_MESSAGE = [messages.c[name] for name in Message.__dataclass_fields__ if name != "items"]
+_RUNNING = responses.c.completed_at.is_(None)  # as the index says it
 
 
 # Conversations
 
 
-async def add_conversation(connection: AsyncConnection, principal_id: str, metadata: dict[str, str]) -> Conversation:
+async def add_conversation(
+    connection: AsyncConnection,
+    principal_id: str,
+    metadata: dict[str, str],
+    *,
+    title: str = "",
+    title_wanted: bool = False,
+) -> Conversation:
     at = now()
-    row = Conversation(ids.new("conv"), principal_id, metadata.get("title", ""), metadata, None, at, at)
-    await connection.execute(
-        insert(conversations).values(
-            id=row.id,
-            principal_id=principal_id,
-            title=row.title,
-            metadata=metadata,
-            created_at=at,
-            updated_at=at,
-        )
-    )
+    row = Conversation(ids.new("conv"), principal_id, title, title_wanted, 1, metadata, None, at, at)
+    values = {column.name: getattr(row, column.name) for column in _CONVERSATION}
+    await connection.execute(insert(conversations).values(**values))
     return row
 
 
-async def conversation(connection: AsyncConnection, conversation_id: str, *, lock: bool = False) -> Conversation:
-    """Raises `NotFound`. With `lock` no other transaction posts into it until ours ends."""
-    query = select(*_CONVERSATION).where(conversations.c.id == conversation_id, conversations.c.deleted_at.is_(None))
-    row = (await connection.execute(query.with_for_update() if lock else query)).first()
+async def conversation(
+    connection: AsyncConnection, conversation_id: str, *, lock: bool = False, deleted: bool = False
+) -> Conversation:
+    """Raises `NotFound`. With `lock` no other transaction posts into it until ours ends; `deleted` finds it also
+    when it is deleted."""
+    query = select(*_CONVERSATION).where(conversations.c.id == conversation_id)
+    if not deleted:
+        query = query.where(conversations.c.deleted_at.is_(None))
+    row = None
+    if ids.is_id(conversation_id, "conv"):  # PostgreSQL takes no NUL, not even to look for it
+        row = (await connection.execute(query.with_for_update() if lock else query)).first()
     if row is None:
         raise NotFound("There is no such conversation.", code="conversation_not_found")
     return Conversation(**row._mapping)
@@ -114,12 +144,7 @@ async def list_conversations(
     connection: AsyncConnection, principal_id: str, *, limit: int, after: str | None, search: str | None
 ) -> list[Conversation]:
     """Newest first. `after` is the id of the last one seen; `search` matches titles and texts, letter by letter."""
-    running = (
-        select(func.max(responses.c.id))
-        .where(responses.c.conversation_id == conversations.c.id, responses.c.status.in_(("queued", "in_progress")))
-        .scalar_subquery()
-    )
-    query = select(*_CONVERSATION, running.label("running")).where(
+    query = select(*_CONVERSATION).where(
         conversations.c.principal_id == principal_id, conversations.c.deleted_at.is_(None)
     )
     if after is not None:
@@ -135,25 +160,73 @@ async def list_conversations(
             select(items.c.id)
             .join(messages, messages.c.id == items.c.message_id)
             .where(messages.c.conversation_id == conversations.c.id, items.c.deleted_at.is_(None))
-            .where(items.c.text.icontains(search, autoescape=True))
+            .where(items.c.type == "message", items.c.text.icontains(search, autoescape=True))
         )
         query = query.where(or_(conversations.c.title.icontains(search, autoescape=True), matching.exists()))
     query = query.order_by(conversations.c.updated_at.desc(), conversations.c.id.desc()).limit(limit)
-    return [Conversation(**row._mapping) for row in await connection.execute(query)]
+    rows = [Conversation(**row._mapping) for row in await connection.execute(query)]
+    running = await running_in(connection, [row.id for row in rows])
+    return [replace(row, running=running[row.id][-1] if row.id in running else None) for row in rows]
 
 
-async def update_conversation(connection: AsyncConnection, conversation_id: str, **values: Any) -> None:
-    await connection.execute(update(conversations).where(conversations.c.id == conversation_id).values(**values))
+async def update_conversation(connection: AsyncConnection, conversation_id: str, **values: Any) -> int:
+    """Change it. Returns its new version."""
+    changed = await connection.execute(
+        update(conversations)
+        .where(conversations.c.id == conversation_id)
+        .values(version=conversations.c.version + 1, **values)
+        .returning(conversations.c.version)
+    )
+    return int(changed.scalar() or 0)
 
 
-async def running_in(connection: AsyncConnection, conversation_id: str) -> list[str]:
-    """Ids of the responses that are being made in that conversation."""
-    rows = await connection.execute(
+async def keep_title(connection: AsyncConnection, conversation_id: str, title: str | None) -> int | None:
+    """The title that was made (None: what stands there has to do), if one is still wanted. Returns the new version,
+    None when nothing changed that people see."""
+    values = {"title_wanted": False} if title is None else {"title_wanted": False, "title": title}
+    changed = await connection.execute(
+        update(conversations)
+        .where(conversations.c.id == conversation_id, conversations.c.title_wanted.is_(True))
+        .values(version=conversations.c.version + 1, **values)
+        .returning(conversations.c.version)
+    )
+    version = changed.scalar()
+    return None if version is None else int(version)
+
+
+async def titles_wanted(connection: AsyncConnection) -> list[str]:
+    """Conversations that wait for a title, and in which nothing runs that will ask for one at its end."""
+    running = select(responses.c.id).where(responses.c.conversation_id == conversations.c.id, _RUNNING)
+    found = await connection.execute(
+        select(conversations.c.id)
+        .where(conversations.c.title_wanted.is_(True), conversations.c.deleted_at.is_(None), ~running.exists())
+        .order_by(conversations.c.id)
+    )
+    return list(found.scalars())
+
+
+async def title_running(connection: AsyncConnection, conversation_id: str) -> bool:
+    found = await connection.execute(
         select(responses.c.id).where(
-            responses.c.conversation_id == conversation_id, responses.c.status.in_(("queued", "in_progress"))
+            responses.c.conversation_id == conversation_id, _RUNNING, responses.c.purpose == "title"
         )
     )
-    return list(rows.scalars())
+    return found.first() is not None
+
+
+async def running_in(
+    connection: AsyncConnection, conversation_ids: Sequence[str], *, titles: bool = False
+) -> dict[str, list[Running]]:
+    """The answers that are being made in those conversations, oldest first; with `titles` those too."""
+    query = select(responses.c.conversation_id, responses.c.id, responses.c.message_id).where(
+        responses.c.conversation_id.in_(conversation_ids), _RUNNING
+    )
+    if not titles:
+        query = query.where(responses.c.purpose == "answer")
+    found: dict[str, list[Running]] = {}
+    for conversation_id, response_id, message_id in await connection.execute(query.order_by(responses.c.id)):
+        found.setdefault(conversation_id, []).append(Running(response_id, message_id))
+    return found
 
 
 # Messages
@@ -187,21 +260,33 @@ async def add_message(
 
 
 async def add_items(connection: AsyncConnection, message_id: str, new: Sequence[Item]) -> None:
-    if new:
-        await connection.execute(
-            insert(items),
-            [
-                {
-                    "id": item.id,
-                    "message_id": message_id,
-                    "position": position,
-                    "type": item.type,
-                    "content": item.content,
-                    "text": item.text,
-                }
-                for position, item in enumerate(new)
-            ],
-        )
+    """After those that the message has."""
+    if not new:
+        return
+    last = await connection.execute(select(func.max(items.c.position)).where(items.c.message_id == message_id))
+    first = (last.scalar() or 0) + 1
+    await connection.execute(
+        insert(items),
+        [
+            {
+                "id": item.id,
+                "message_id": message_id,
+                "position": position,
+                "type": item.type,
+                "content": item.content,
+                "text": item.text,
+            }
+            for position, item in enumerate(new, first)
+        ],
+    )
+
+
+async def message(connection: AsyncConnection, message_id: str) -> Message:
+    """One message with its items. Raises `NotFound`."""
+    found = await branch(connection, message_id, page=1) if ids.is_id(message_id, "mesg") else []
+    if not found:
+        raise NotFound("There is no such message.", code="message_not_found")
+    return found[0]
 
 
 async def branch(connection: AsyncConnection, leaf_id: str, *, page: int) -> list[Message]:
@@ -218,12 +303,7 @@ async def branch(connection: AsyncConnection, leaf_id: str, *, page: int) -> lis
     )
     query = (
         select(
-            up.c.depth,
-            messages.c.id,
-            messages.c.parent_id,
-            messages.c.role,
-            messages.c.status,
-            messages.c.token_count,
+            *_MESSAGE,
             items.c.id.label("item_id"),
             items.c.type,
             items.c.content,
@@ -235,17 +315,42 @@ async def branch(connection: AsyncConnection, leaf_id: str, *, page: int) -> lis
     )
     found: dict[str, Message] = {}
     for row in await connection.execute(query):
-        before = found.get(row.id)
+        fields = row._mapping
+        before = found.get(row.id) or Message(**{column.name: fields[column.name] for column in _MESSAGE})
         item = (Item(row.item_id, row.type, row.content, row.text),) if row.item_id else ()
-        found[row.id] = Message(
-            row.id,
-            row.parent_id,
-            row.role,
-            row.status,
-            row.token_count,
-            (before.items if before else ()) + item,
-        )
+        found[row.id] = replace(before, items=before.items + item)
     return list(found.values())
+
+
+async def roots(connection: AsyncConnection, conversation_id: str) -> list[str]:
+    """The first messages of all branches, in the order in which they were made."""
+    query = select(messages.c.id).where(messages.c.conversation_id == conversation_id, messages.c.parent_id.is_(None))
+    return list((await connection.execute(query.order_by(messages.c.id))).scalars())
+
+
+async def children(connection: AsyncConnection, message_ids: Sequence[str]) -> dict[str, list[str]]:
+    """The answers and questions that follow each of those messages, in the order in which they were made."""
+    query = select(messages.c.parent_id, messages.c.id).where(messages.c.parent_id.in_(message_ids))
+    found: dict[str, list[str]] = {}
+    for parent_id, message_id in await connection.execute(query.order_by(messages.c.id)):
+        found.setdefault(parent_id, []).append(message_id)
+    return found
+
+
+async def newest_leaf(connection: AsyncConnection, message_id: str) -> str:
+    """The newest of the messages below that one (or itself) that nothing follows."""
+    down = select(messages.c.id).where(messages.c.id == message_id).cte("down", recursive=True)
+    down = down.union_all(select(messages.c.id).join(down, messages.c.parent_id == down.c.id))
+    below = messages.alias()
+    query = select(func.max(down.c.id)).where(~select(below.c.id).where(below.c.parent_id == down.c.id).exists())
+    return str((await connection.execute(query)).scalar_one())
+
+
+async def first_of(connection: AsyncConnection, message_id: str) -> str:
+    """The first message of the branch that ends with that one."""
+    up = select(messages.c.id, messages.c.parent_id).where(messages.c.id == message_id).cte("up", recursive=True)
+    up = up.union_all(select(messages.c.id, messages.c.parent_id).join(up, messages.c.id == up.c.parent_id))
+    return str((await connection.execute(select(up.c.id).where(up.c.parent_id.is_(None)))).scalar_one())
 
 
 async def item(connection: AsyncConnection, conversation_id: str, item_id: str) -> tuple[Item, str]:
@@ -316,9 +421,35 @@ async def delete_response(connection: AsyncConnection, response_id: str) -> None
     await update_response(connection, response_id, deleted_at=now(), idempotency_key=None)
 
 
-async def end_message(connection: AsyncConnection, message_id: str, status: str, token_count: int) -> None:
+async def newest_response(connection: AsyncConnection, message_id: str) -> Response | None:
+    """The last one that filled that message."""
+    query = select(*_RESPONSE).where(responses.c.message_id == message_id, responses.c.deleted_at.is_(None))
+    row = (await connection.execute(query.order_by(responses.c.id.desc()).limit(1))).first()
+    return _response(row) if row else None
+
+
+async def reopen_message(connection: AsyncConnection, message_id: str) -> None:
+    """Another response goes on with it."""
     await connection.execute(
-        update(messages).where(messages.c.id == message_id).values(status=status, token_count=token_count)
+        update(messages).where(messages.c.id == message_id).values(status="in_progress", reason=None, error=None)
+    )
+
+
+async def end_message(
+    connection: AsyncConnection,
+    message_id: str,
+    status: str,
+    tokens: int,
+    reason: str | None,
+    error: dict[str, str] | None,
+) -> None:
+    """`tokens` are added to those of the responses that filled it before."""
+    await connection.execute(
+        update(messages)
+        .where(messages.c.id == message_id)
+        .values(
+            status=status, token_count=func.coalesce(messages.c.token_count, 0) + tokens, reason=reason, error=error
+        )
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from sqlalchemy import BigInteger, MetaData, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tako.core.errors import Misconfigured, Unavailable
@@ -30,6 +30,16 @@ metadata = MetaData(
 )
 Micros = BigInteger
 SQLITE_PRAGMAS = ("journal_mode=WAL", "busy_timeout=10000", "synchronous=NORMAL", "foreign_keys=ON")
+
+
+# The low byte is the kind; the higher ones say more of it (https://sqlite.org/rescode.html).
+_SQLITE_AWAY = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+)
 
 
 def now() -> int:
@@ -107,10 +117,17 @@ class _Explained:
                 "The disk or database of this site is full: free some space; nothing that was stored is lost.",
                 code="storage_full",
             ) from error
-        if isinstance(error, OperationalError) and error.connection_invalidated:
+        if isinstance(error, DBAPIError) and _is_away(error):
             raise Unavailable(
-                "The database did not answer; the request was not carried out.", code="database_unavailable"
+                "The database does not answer now; the request was not carried out.", code="database_unavailable"
             ) from error
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """Whether the database may do it later: it restarts, is busy, its disk fails. A wrong statement stays wrong."""
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _SQLITE_AWAY
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
 
 def is_full(error: BaseException | None) -> bool:

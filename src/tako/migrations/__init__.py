@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from tako.core.db import Database
-from tako.core.errors import Misconfigured
+from tako.core.errors import Misconfigured, Unavailable
 
 HEAD = "0001"
 
@@ -17,10 +17,10 @@ async def upgrade(database_url: str) -> None:
         try:
             async with db.read() as connection:
                 current = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
-        except DBAPIError as error:
-            if error.connection_invalidated or "connect" in str(error.orig).lower():
-                said = " ".join(str(error.orig).split())
-                raise Misconfigured(f"The database does not answer: {said} Check database_url.") from error
+        except Unavailable as error:
+            said = " ".join(str(getattr(error.__cause__, "orig", error.message)).split())
+            raise Misconfigured(f"The database does not answer: {said} Check database_url.") from error
+        except DBAPIError:
             current = None  # an empty database has no such table
         if current == HEAD:
             return

@@ -130,7 +130,7 @@ def conversation_object(row: Conversation) -> dict[str, Any]:
         "metadata": row.metadata,
         "title": row.title,
         "updated_at": row.updated_at // 1_000_000,
-        "running": row.running,
+        "running": row.running.response_id if row.running else None,
     }
 
 

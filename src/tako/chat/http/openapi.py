@@ -1,35 +1,47 @@
-"""The documentation of the routes under /v1/responses, which FastAPI does not serve."""
+"""The document at /openapi.json, with the routes that FastAPI does not serve."""
 
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from tako.chat.http.page import openapi as page
 from tako.chat.http.requests import CreateResponse
 
 _ID = {"name": "response_id", "in": "path", "required": True, "schema": {"type": "string"}}
 _TAG = ["OpenAI-compatible"]
 
 
-def document_responses(api: FastAPI) -> None:
+def document(api: FastAPI) -> None:
     """Add them to the document at /openapi.json."""
 
-    def document() -> dict[str, Any]:
+    def whole() -> dict[str, Any]:
         if api.openapi_schema is None:
             schema = get_openapi(title=api.title, version=api.version, routes=api.routes, openapi_version="3.1.0")
             request = CreateResponse.model_json_schema(ref_template="#/components/schemas/{model}")
             definitions = request.pop("$defs", {})
-            schema["components"].setdefault("schemas", {}).update({**definitions, "CreateResponse": request})
+            known = {**definitions, "CreateResponse": request, **page.schemas()}
+            schema["components"].setdefault("schemas", {}).update(known)
             schema["components"]["securitySchemes"] = {
                 "key": {"type": "http", "scheme": "bearer"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "tako_session"},
             }
             schema["security"] = [{"key": []}, {"session": []}]
-            schema["paths"].update(_paths())
+            schema["paths"].update({**_paths(), **page.paths()})
+            _drop_unused_errors(schema)
             api.openapi_schema = schema
         return api.openapi_schema
 
-    api.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+    api.openapi = whole  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+
+
+def _drop_unused_errors(schema: dict[str, Any]) -> None:
+    """FastAPI documents its own answer to a bad parameter, which the server replaces by ours."""
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            operation["responses"].pop("422", None)
+    for name in ("HTTPValidationError", "ValidationError"):
+        schema["components"]["schemas"].pop(name, None)
 
 
 def _paths() -> dict[str, Any]:

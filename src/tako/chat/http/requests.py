@@ -1,12 +1,13 @@
 """Bodies of requests under /v1, as far as we use them. Unknown fields are ignored: clients grow new ones monthly."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from tako.chat.responses import Ask, InputItem, request_hash
 from tako.core.errors import Invalid
+from tako.core.http import Scope, header
 
 Metadata = Annotated[
     dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
@@ -148,6 +149,25 @@ def parse(kind: type[_Body], body: bytes) -> _Body:
         return kind.model_validate_json(body or b"{}")
     except ValidationError as error:
         raise invalid(error.errors(include_url=False, include_context=False, include_input=False)) from None
+
+
+def idempotency_key(scope: Scope) -> str | None:
+    """Raises `Invalid`."""
+    key = header(scope, b"idempotency-key")
+    if key is not None and not 1 <= len(key) <= 255:
+        raise Invalid("Idempotency-Key must have 1 to 255 characters.", code="invalid_value", param="Idempotency-Key")
+    return key
+
+
+def cursor(given: Iterable[tuple[str, str]]) -> int:
+    """The number of the last event that the reader has: the largest that was given, each with the name of its place;
+    -1 for none. Raises `Invalid`."""
+    after = -1
+    for name, value in given:
+        if not (value.isascii() and value.isdigit() and len(value) <= 15):
+            raise Invalid(f"{name} must be the number of an event.", code="invalid_cursor", param=name)
+        after = max(after, int(value))
+    return after
 
 
 def invalid(errors: Sequence[Any]) -> Invalid:

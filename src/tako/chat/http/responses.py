@@ -11,7 +11,7 @@ from tako.chat import fold, follow, history, responses, store
 from tako.chat.dialects.responses import Responses
 from tako.chat.entries import AnyEntry, decode
 from tako.chat.generation import Generation
-from tako.chat.http.requests import CreateResponse, parse
+from tako.chat.http.requests import CreateResponse, cursor, idempotency_key, parse
 from tako.chat.responses import Chat
 from tako.chat.store import Response
 from tako.core.accounts.authenticate import Authenticator
@@ -56,12 +56,7 @@ class ResponsesEndpoint:
         principal = await self.authenticator.principal(scope)
         body = await read_body(scope, receive, limit=self.max_body)
         request = parse(CreateResponse, body)
-        key = header(scope, b"idempotency-key")
-        if key is not None and not 1 <= len(key) <= 255:
-            raise Invalid(
-                "Idempotency-Key must have 1 to 255 characters.", code="invalid_value", param="Idempotency-Key"
-            )
-        row = await responses.create(self.chat, principal, request.ask(body, key))
+        row = await responses.create(self.chat, principal, request.ask(body, idempotency_key(scope)))
         headers = [(b"x-response-id", row.id.encode())]
         generation = self.chat.generations.find(row.id)
         if request.stream:
@@ -202,8 +197,8 @@ class ResponsesEndpoint:
         state = Responses(after=_SKIP_ALL)
         for entry in self._entries(row, log):
             state.feed(entry)
-        cursor = (b"x-last-sequence-number", str(state.next - 1).encode())
-        await send_json(send, 200, state.response(), [*headers, cursor])
+        last = (b"x-last-sequence-number", str(state.next - 1).encode())
+        await send_json(send, 200, state.response(), [*headers, last])
 
     def _entries(self, row: Response, log: Log | None) -> Iterator[AnyEntry]:
         if log is not None:
@@ -270,18 +265,7 @@ def _flag(query: dict[str, list[str]], name: str) -> bool:
 def _cursor(query: dict[str, list[str]], last_event_id: str | None) -> int:
     """The number of the last event that the reader has: the larger of the two places where it may stand."""
     given = [("starting_after", value) for value in query.get("starting_after", [])]
-    if last_event_id is not None:
-        given.append(("Last-Event-ID", last_event_id))
-    after = -1
-    for name, value in given:
-        if not (value.isascii() and value.isdigit() and len(value) <= 15):
-            raise Invalid(
-                f"{name} must be the sequence number of an event, a whole number from 0.",
-                code="invalid_cursor",
-                param=name,
-            )
-        after = max(after, int(value))
-    return after
+    return cursor([*given, ("Last-Event-ID", last_event_id)] if last_event_id is not None else given)
 
 
 def _request_id(scope: Scope) -> list[Header]:

@@ -12,8 +12,8 @@ class Model:
     """A model that users may choose.
 
     `id` is what clients send; `context_tokens` bounds input plus output; `prefix` says whether the upstream
-    can go on from a text that it has begun (then a lost answer is continued, not closed); `demo` marks the small
-    model that comes with Tako.
+    can go on from a text that it has begun (then a lost answer is continued, not closed). `demo`: it only shows that
+    the site works, and is asked for nothing that it was not chosen for.
     """
 
     id: str

@@ -87,6 +87,8 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("principal_id", sa.String(length=40), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("title_wanted", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("metadata", sa.JSON(), nullable=False),
         sa.Column("leaf_id", sa.String(length=40), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -99,6 +101,14 @@ def upgrade() -> None:
     )
     op.create_index(
         "conversations_principal_id_updated_at_ix", "conversations", ["principal_id", "updated_at"], unique=False
+    )
+    op.create_index(
+        "conversations_title_wanted_ix",
+        "conversations",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("title_wanted IS 1"),
+        postgresql_where=sa.text("title_wanted IS true"),
     )
     op.create_table(
         "invites",
@@ -180,6 +190,8 @@ def upgrade() -> None:
         sa.Column("model", sa.String(length=200), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("token_count", sa.Integer(), nullable=True),
+        sa.Column("reason", sa.String(length=64), nullable=True),
+        sa.Column("error", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["conversation_id"], ["conversations.id"], name=op.f("messages_conversation_id_fkey"), ondelete="CASCADE"
@@ -247,6 +259,14 @@ def upgrade() -> None:
     op.create_index("responses_expires_at_ix", "responses", ["expires_at"], unique=False)
     op.create_index("responses_idempotency_key", "responses", ["principal_id", "idempotency_key"], unique=True)
     op.create_index(op.f("responses_message_id_ix"), "responses", ["message_id"], unique=False)
+    op.create_index(
+        "responses_running_ix",
+        "responses",
+        ["conversation_id"],
+        unique=False,
+        sqlite_where=sa.text("completed_at IS NULL"),
+        postgresql_where=sa.text("completed_at IS NULL"),
+    )
     op.create_table(
         "attempts",
         sa.Column("id", sa.String(length=40), nullable=False),
