@@ -53,16 +53,37 @@ export const useConversations = (search: string) =>
 
 const path = (id: string) => ({ path: { conversation_id: id } });
 
+// Where this tab asked or walked, it stays, though another device has gone elsewhere in the same conversation.
+const staying = new Map<string, string>();
+
+// A reader who comes back finds what the site shows everywhere.
+export const followOthers = () => staying.clear();
+
 export const conversation = (id: string) =>
   queryOptions({
     queryKey: ["conversation", id],
     queryFn: async () => {
-      const fresh = await need(GET("/api/conversations/{conversation_id}", { params: { ...path(id), query: { limit: FIRST_PAGE } } }));
-      return withEarlier(fresh, queries.getQueryData<Conversation>(["conversation", id]));
+      const fresh = await readBranch(id);
+      const here = staying.get(id);
+      const isHere = here === undefined || fresh.messages.some((message) => message.id === here);
+      return withEarlier(isHere ? fresh : await readBranch(id, here), queries.getQueryData<Conversation>(["conversation", id]));
     },
     staleTime: 0,
     enabled: id !== "",
   });
+
+const readBranch = (id: string, leaf?: string) =>
+  need(GET("/api/conversations/{conversation_id}", { params: { ...path(id), query: { limit: FIRST_PAGE, leaf } } }));
+
+// Shows the branch that ends with the message `leaf`, and stays there.
+export async function showBranch(id: string, leaf: string): Promise<void> {
+  stayAt(await readBranch(id, leaf));
+}
+
+export function stayAt(shown: Conversation): void {
+  if (shown.leaf_id) staying.set(shown.id, shown.leaf_id);
+  queries.setQueryData<Conversation>(["conversation", shown.id], (before) => withEarlier(shown, before));
+}
 
 // Reads a page more of the branch's beginning.
 export async function readEarlier(known: Conversation): Promise<void> {

@@ -3,8 +3,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
 import { useLocation } from "wouter";
-import { type Conversation, type Message, need, POST, PUT } from "../api/client";
-import { conversation, queries, withEarlier } from "../data";
+import { type Message, need, POST, PUT } from "../api/client";
+import { conversation, queries, showBranch, stayAt } from "../data";
 import { keep, kept } from "../kept";
 import { type Question, reasoningOf, textOf, Withdrawn } from "../stream/answers";
 import { newKey, type Request } from "../stream/follow";
@@ -31,12 +31,11 @@ export function useConversation(id: string) {
   async function begin(question: Question, path: string, body: unknown, start = {}): Promise<boolean> {
     setStopping("");
     try {
-      const { conversation: where } = await answers.ask(id, question, start, request(id, path, body));
+      const { conversation: where, message } = await answers.ask(id, question, start, request(id, path, body));
       keep(`asking.${id}`, "");
       if (where !== id) go(`/c/${where}`, { replace: true });
       void queries.invalidateQueries({ queryKey: ["conversations"] });
-      // In this turn of the page what was asked may be shown as begun; the server's own word replaces it.
-      void queries.fetchQuery(conversation(where)).then(() => answers.confirm(where), fail);
+      void showBranch(where, message).catch(fail).finally(() => answers.confirm(where));
       return true;
     } catch (error) {
       if (!(error instanceof Withdrawn)) fail(error);
@@ -69,7 +68,7 @@ export function useConversation(id: string) {
     try {
       const path = { conversation_id: id };
       const walked = await need(PUT("/api/conversations/{conversation_id}/leaf", { params: { path }, body: { message_id: message } }));
-      queries.setQueryData<Conversation>(conversation(id).queryKey, (before) => withEarlier(walked, before));
+      stayAt(walked);
     } catch (error) {
       fail(error);
     }

@@ -2,13 +2,12 @@
 
 import { useEffect, useSyncExternalStore } from "react";
 import { ApiError } from "../api/client";
-import { conversation, hear, queries, quota, session } from "../data";
+import { followOthers, hear, queries, quota, session } from "../data";
 import { notice } from "../parts/notices";
 import { Answers } from "../stream/answers";
 import { shareFeed } from "../stream/tabs";
 
-export const answers = new Answers(fail, (answer) => {
-  void queries.invalidateQueries({ queryKey: conversation(answer.conversation || answer.message).queryKey });
+export const answers = new Answers(fail, () => {
   void queries.invalidateQueries({ queryKey: ["conversation"] });
   void queries.invalidateQueries({ queryKey: ["conversations"] });
   void queries.invalidateQueries({ queryKey: quota.queryKey });
@@ -58,7 +57,9 @@ export function useFeed(): void {
     };
     const changed = () => {
       follow();
-      if (document.visibilityState === "visible") void queries.invalidateQueries();
+      if (document.visibilityState === "hidden") return;
+      followOthers();
+      void queries.invalidateQueries();
     };
     follow();
     document.addEventListener("visibilitychange", changed);
