@@ -52,8 +52,8 @@ async def upstream() -> AsyncIterator[Upstream]:
         yield scripted
 
 
-def config(upstream: Upstream, extra: str = "") -> str:
-    """A tako.toml with the scripted upstream as the only provider."""
+def config(upstream: Upstream, extra: str = "", patience: float = 1.0) -> str:
+    """A tako.toml with the scripted upstream as the only provider, of which `patience` seconds of silence are borne."""
     return f"""
 {extra}
 [local]
@@ -63,7 +63,7 @@ name = "scripted"
 base_url = "{upstream.url}"
 api_key = "upstream-key"
 first_token_timeout = 2.0
-silence_timeout = 1.0
+silence_timeout = {patience}
 [[providers.models]]
 id = "scripted"
 context_tokens = 100000
@@ -110,10 +110,10 @@ async def serve(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Callable[..
     """Makes sites: `await serve(extra_config).start()`; ends them after the test."""
     made: list[Site] = []
 
-    def make(extra: str = "", **environment: str) -> Site:
+    def make(extra: str = "", patience: float = 1.0, **environment: str) -> Site:
         folder = tmp_path / f"site-{len(made)}"
         folder.mkdir()
-        made.append(Site(Server(folder, config(upstream, extra), environment)))
+        made.append(Site(Server(folder, config(upstream, extra, patience), environment)))
         return made[-1]
 
     yield make

@@ -1,9 +1,9 @@
 import Button from "@douyinfe/semi-ui-19/lib/es/button";
-import { useMutation } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { type FormEvent, lazy, Suspense, useState } from "react";
 import { Redirect, useLocation } from "wouter";
 import { need, PATCH, type Site, type User } from "../api/client";
-import { queries } from "../data";
+import { models, queries } from "../data";
 import { Field } from "../parts/Field";
 import { Trouble } from "../parts/Trouble";
 import { useWords } from "../words";
@@ -19,7 +19,8 @@ export default function FirstRun({ site, user }: { site: Site; user: User | null
   const [named, setNamed] = useState(false);
   if (user === null) return token === null || !site.needs_setup ? <Redirect to="/" /> : <FirstAccount token={token} />;
   if (!user.admin || token === null) return <Redirect to="/" />;
-  return named ? <FirstModel /> : <SiteName site={site} done={() => setNamed(true)} />;
+  if (!named) return <SiteName site={site} done={() => setNamed(true)} />;
+  return site.real_model ? <Redirect to="/" /> : <FirstModel />;
 }
 
 function FirstAccount({ token }: { token: string }) {
@@ -73,6 +74,7 @@ function SiteName({ site, done }: { site: Site; done: () => void }) {
 function FirstModel() {
   const words = useWords();
   const [, go] = useLocation();
+  const { data: offered } = useQuery(models);
   const [connecting, setConnecting] = useState(false);
   const begin = () => go("/");
   if (connecting) {
@@ -93,11 +95,14 @@ function FirstModel() {
           <strong>{words.addModelInstead}</strong>
           <span>{words.addModelHint}</span>
         </button>
-        <button type="button" className="choice" onClick={begin}>
-          <strong>{words.useDemo}</strong>
-          <span>{words.useDemoHint}</span>
-        </button>
+        {offered?.some(({ demo }) => demo) && (
+          <button type="button" className="choice" onClick={begin}>
+            <strong>{words.useDemo}</strong>
+            <span>{words.useDemoHint}</span>
+          </button>
+        )}
       </div>
+      <p className="other"><button type="button" className="link" onClick={begin}>{words.later}</button></p>
     </Card>
   );
 }

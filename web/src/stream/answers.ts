@@ -4,6 +4,7 @@ import type { Message } from "../api/client";
 import { type Answer, NOTHING_YET } from "./answer";
 import { follow, type Request } from "./follow";
 import { browser, type Network } from "./network";
+import { followTogether, leadTogether } from "./tabs";
 
 export interface Live { answer: Answer; connected: boolean }
 
@@ -75,18 +76,23 @@ export class Answers {
     let begun: Answer | null = null;
     this.setAsking(conversation, { ...question, connected: true, begun: false }, work);
     return new Promise((taken, refused) => {
+      let tell = (answer: Answer, connected: boolean) => {
+        begun = answer;
+        this.watched.set(answer.message, { answer, connected, work });
+        this.changed();
+      };
       const show = (answer: Answer, connected: boolean) => {
         if (work.signal.aborted) return;
         if (answer.message === "") return this.setAsking(conversation, { ...question, connected, begun: false }, work);
         const isFirst = begun === null;
-        begun = answer;
-        this.watched.set(answer.message, { answer, connected, work });
-        if (!isFirst) return this.changed();
+        if (isFirst) tell = leadTogether(answer, tell, done);
+        tell(answer, connected);
+        if (!isFirst) return;
         this.setAsking(conversation, null);
         this.setAsking(answer.conversation, { ...question, message: answer.message, connected: true, begun: true });
         taken(answer);
       };
-      follow({ ...NOTHING_YET, ...start }, request, show, work.signal, this.network).then(
+      const done = follow({ ...NOTHING_YET, ...start }, request, show, work.signal, this.network).then(
         (isEnd) => {
           if (begun === null) refused(new Withdrawn());
           else if (isEnd) this.ended(begun);
@@ -150,7 +156,7 @@ export class Answers {
       this.watched.set(id, { answer, connected, work });
       this.changed();
     };
-    follow(start, null, show, work.signal, this.network).then(
+    followTogether(start, show, work.signal, this.network).then(
       (isEnd) => isEnd && this.ended(this.watched.get(id)?.answer ?? start),
       this.failed,
     );
