@@ -34,15 +34,16 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
 
 @pytest.fixture
 async def patient(serve: Callable[..., Site], upstream: Upstream) -> Site:
-    """A running site that waits for a silent upstream, and has its titles made by a model of their own."""
+    """A running site that waits for a silent upstream, and has its titles made by a model of their own. It has no
+    account yet: see `tab`."""
     upstream.scripts["prefixing"] = says("Counting with an octopus")
     site = serve('title_model = "prefixing"', patience=60.0)
-    await site.start()
+    await site.server.start()
     return site
 
 
 @pytest.fixture
 async def tab(patient: Site, context: BrowserContext) -> Page:
-    """The page of that site, its owner signed in."""
-    await pages.sign_in(context, patient.server)
+    """The page of that site, its owner signed in: the first account of all."""
+    await pages.set_up(context, patient.server)
     return await pages.opened(context, patient.server.url)

@@ -8,7 +8,7 @@ import { safeAddress } from "./links";
 export type { Token };
 
 // What is larger is shown as it was written: the time of some of the parser's rules grows with the square of the length.
-export const LIMITS = { paragraph: 20_000, block: 100_000, blocks: 3_000, nesting: 60 };
+export const LIMITS = { text: 300_000, blocks: 3_000, block: 100_000, paragraph: 20_000, nesting: 60 };
 
 // One top-level block. It is done when another has begun after it, or the text has ended; then it never changes again.
 export interface Block { source: string; plain: boolean }
@@ -33,18 +33,16 @@ export function blocksOf(text: string, earlier: Blocks = NO_BLOCKS): Blocks {
   const goesOn = earlier.list.length > 0 && text.startsWith(earlier.text);
   const from = goesOn ? earlier.lastAt : 0;
   const kept = goesOn ? earlier.list.slice(0, -1) : [];
-  const room = LIMITS.blocks - kept.length;
   const rest = text.slice(from);
-  if (room <= 1 || rest.length > 10 * LIMITS.block) {
-    return { list: [...kept, { source: rest, plain: true }], text, lastAt: from };
-  }
-  const starts = startsOf(rest);
-  const bounds = starts.slice(0, room);
-  const list = bounds.map((start, n) => {
-    const source = rest.slice(start, bounds[n + 1] ?? rest.length);
-    return { source, plain: source.length > LIMITS.block || (starts.length > room && n === room - 1) };
+  const starts = startsOf(rest.slice(0, Math.max(0, LIMITS.text - from))).slice(0, LIMITS.blocks - kept.length);
+  if (starts.length === 0 && rest.trim() !== "") starts.push(0);
+  const isTooMuch = text.length > LIMITS.text || kept.length + starts.length >= LIMITS.blocks;
+  const list = starts.map((start, n) => {
+    const isLast = n === starts.length - 1;
+    const source = rest.slice(start, isLast ? rest.length : starts[n + 1]);
+    return { source, plain: source.length > LIMITS.block || (isLast && isTooMuch) };
   });
-  return { list: [...kept, ...list], text, lastAt: from + (bounds.at(-1) ?? 0) };
+  return { list: [...kept, ...list], text, lastAt: from + (starts.at(-1) ?? 0) };
 }
 
 // Where the top-level blocks of `text` begin. What stands before the first block or between two (a definition of a link,
