@@ -21,7 +21,7 @@ from tests.support.page import (
 from tests.support.upstream import Cut, Finish, Gate, Say, Status, Think, Upstream, words
 from tests.support.upstream import answer as says
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 async def test_an_answer_survives_a_refresh_a_second_tab_and_a_phone(

@@ -8,7 +8,7 @@ from tests.support.page import answer, ask, copied, ended, opened, questions, sa
 from tests.support.upstream import Finish, Gate, Say, Upstream, words
 from tests.support.upstream import answer as says
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(300)]
 
 LOST = "Connection lost. It goes on by itself."
 

@@ -10,7 +10,7 @@ from tests.support.page import EMAIL, PASSWORD, answer, ask, ended, opened, same
 from tests.support.upstream import Finish, Gate, Say, Upstream
 from tests.support.upstream import answer as says
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 async def test_the_one_time_link_leads_to_a_site_that_answers(

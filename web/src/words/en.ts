@@ -269,7 +269,7 @@ export const en = {
     model_not_found: "This model is not offered here any more. Choose another.",
     not_interrupted: "This answer is complete.",
     answer_followed: "Messages follow this answer. Let it be answered again instead.",
-    daily_tokens_exceeded: "Today's tokens are used up. There are new ones tomorrow.",
+    daily_tokens_exceeded: "Too few of today's tokens are left for this answer. There are new ones tomorrow.",
     busy: "The server is answering as much as it can. Try again in a moment.",
     storage_full: "The server cannot store anything now. Its owner has to make room.",
     database_unavailable: "The server's database does not answer. Try again in a moment.",

@@ -263,7 +263,7 @@ export const zh: Words = {
     model_not_found: "这个模型已不再提供，请选择其他模型。",
     not_interrupted: "这个回答是完整的。",
     answer_followed: "这个回答后面已有消息，请重新回答。",
-    daily_tokens_exceeded: "今天的 token 已用完，明天会有新的额度。",
+    daily_tokens_exceeded: "今天剩下的 token 不够这个回答，明天会有新的额度。",
     busy: "服务器正忙，请稍后再试。",
     storage_full: "服务器暂时无法保存，需要站长腾出空间。",
     database_unavailable: "服务器的数据库没有响应，请稍后再试。",
