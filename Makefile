@@ -13,14 +13,14 @@ UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 STAMPS := .venv/stamps
 WEB := src/tako/web/index.html
-WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
+WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -name schema.d.ts 2>/dev/null)
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_NO_PROGRESS := 1
 # The page is built below, when its sources change; hatch_build.py need not fetch Node for it.
 export PAGE_BUILT_BY := make
-CHECKS := format lint types contracts web-check $(WEB)
+CHECKS := format lint types contracts web-check budget
 
-.PHONY: help run web openapi test check format lint types contracts web-check chromium test-faults bench clean
+.PHONY: help run web openapi test check format lint types contracts web-check budget pictures chromium test-faults bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -59,9 +59,17 @@ contracts:
 	@echo "== import contracts"
 	@$(BIN)/lint-imports
 
-web-check: $(STAMPS)/node_modules
+web-check: $(WEB)
 	@echo "== web"
 	@scripts/node npm --prefix web run --silent check
+
+budget: $(WEB) ## How large each page is, against what it may be
+	@echo "== size of the page"
+	@scripts/node node web/scripts/budget.mjs
+
+pictures: $(STAMPS)/dev $(WEB) chromium ## Every state of the page into .screenshots/; those of the README into docs/pictures/
+	@mkdir -p .screenshots && $(BIN)/pytest -q -n 2 --pictures .screenshots tests/end_to_end/test_page_looks.py
+	@$(BIN)/python -m tests.pictures
 
 test-faults: $(STAMPS)/dev ## The long fault runs
 	@$(BIN)/pytest -q -n 2 -m faults --fault-rounds 30 tests

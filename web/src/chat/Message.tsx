@@ -61,16 +61,16 @@ function Answer({ message, siblings, asked, last, acts }: Props) {
         {waiting && <p className="waiting"><span>{words.waiting}</span></p>}
         <div className={running ? "text growing" : "text"}><Markdown text={shown.text} growing={running} /></div>
         <Ending shown={shown}>
-          {last && shown.status === "incomplete" && (
+          {last && !asked && shown.text !== "" && (
             <Button size="small" icon={<IconGoOn />} onClick={() => void acts.goOn(message)}>{words.continue}</Button>
           )}
-          {last && shown.status === "failed" && (
+          {last && !asked && shown.status === "failed" && (
             <Button size="small" icon={<IconAgain />} onClick={() => void acts.regenerate(message)}>{words.again}</Button>
           )}
         </Ending>
         {!running && !asked && (
           <footer>
-            <Copy text={shown.text} label={words.copyAnswer} />
+            {shown.text !== "" && <Copy text={shown.text} label={words.copyAnswer} />}
             <Act label={words.regenerate} onClick={() => void (acts.isRunning() || acts.regenerate(message))}><IconAgain /></Act>
             <Siblings message={message} siblings={siblings} walk={acts.walk} />
             {message.model && <span className="model">{message.model}</span>}
@@ -111,7 +111,7 @@ function Ending({ shown: { status, reason, error }, children }: { shown: Shown; 
 function Tokens({ count }: { count: number | null }) {
   const words = useWords();
   const number = useNumbers();
-  if (count === null) return null;
+  if (!count) return null;
   return <span className="tokens" title={words.tokensOf}>{words.tokens(number(count))}</span>;
 }
 

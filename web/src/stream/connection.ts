@@ -10,8 +10,8 @@ const STALL = 35_000;
 const LONGEST_PAUSE = 15_000;
 
 // The events of one connection, as they arrive: first none, when it is open; null at once where the server has nothing
-// more (204). It is given up on a stall, and when the network has come back and nothing was heard for longer than a
-// heartbeat: a laptop that slept does not know that its connection is dead. Throws `ApiError` for what trying again
+// more (204). It is given up on a stall, when the network has gone or come back, and when the reader has come back and
+// nothing was heard for longer than a heartbeat: a laptop that slept does not know that its connection is dead. Throws `ApiError` for what trying again
 // would not mend.
 export async function* connection(
   network: Network,
@@ -26,6 +26,7 @@ export async function* connection(
   const forget = network.onReturn((changed) => {
     if (changed || Date.now() - heard > SILENCE) close();
   });
+  const forgetLoss = network.onLoss(close);
   try {
     const response = await open(cut.signal);
     if (!response.ok) throw await judged(response);
@@ -43,6 +44,7 @@ export async function* connection(
     clearTimeout(stall);
     signal.removeEventListener("abort", close);
     forget();
+    forgetLoss();
     close();
   }
 }

@@ -35,6 +35,7 @@ function network(lasts: () => number) {
     },
     pause: async () => undefined,
     onReturn: () => () => undefined,
+    onLoss: () => () => undefined,
   };
   return { fake, asked };
 }

@@ -6,6 +6,8 @@ export interface Network {
   pause(milliseconds: number, signal: AbortSignal): Promise<void>;
   // Calls `back` when the network (`changed`) or the reader comes back, until the function that it returns is called.
   onReturn(back: (changed: boolean) => void): () => void;
+  // Calls `lost` when the browser thinks that it has no network. It may be wrong: a site on this machine needs none.
+  onLoss(lost: () => void): () => void;
 }
 
 export const browser: Network = {
@@ -35,5 +37,10 @@ export const browser: Network = {
       window.removeEventListener("online", online);
       document.removeEventListener("visibilitychange", visible);
     };
+  },
+
+  onLoss(lost) {
+    window.addEventListener("offline", lost);
+    return () => window.removeEventListener("offline", lost);
   },
 };
