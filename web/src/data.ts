@@ -112,10 +112,13 @@ export function hear(news: News): void {
   void queries.invalidateQueries({ queryKey: ["conversations"] });
   if (news.kind === "ended") void queries.invalidateQueries({ queryKey: ["quota"] });
   const known = queries.getQueryData<Conversation>(["conversation", news.id]);
-  if (known && known.version < news.version) void queries.invalidateQueries({ queryKey: ["conversation", news.id] });
+  if (news.kind === "deleted") void queries.resetQueries({ queryKey: ["conversation", news.id] });
+  else if (!known || known.version < news.version) void queries.invalidateQueries({ queryKey: ["conversation", news.id] });
 }
 
-// The title shows at once where it is listed; the feed confirms it.
+// A model's name, as far as it is offered to the reader.
+export const nameOfModel = (id: string) => queries.getQueryData(models.queryKey)?.find((model) => model.id === id)?.name ?? id;
+
 export function entries(list: InfiniteData<Listed> | undefined): Entry[] {
   return list?.pages.flatMap(({ data }) => data) ?? [];
 }

@@ -1,7 +1,7 @@
 import Select from "@douyinfe/semi-ui-19/lib/es/select";
 import TextArea from "@douyinfe/semi-ui-19/lib/es/input/textarea";
 import { useQuery } from "@tanstack/react-query";
-import { type FormEvent, type KeyboardEvent, useEffect, useRef } from "react";
+import { type FormEvent, type KeyboardEvent, useEffect, useId, useRef } from "react";
 import { Link } from "wouter";
 import type { Model } from "../api/client";
 import { quota } from "../data";
@@ -82,20 +82,24 @@ export function Ask({ conversation, models, chosen, choose, draft, write, runnin
 
 function ModelChoice({ models, chosen, choose }: { models: Model[]; chosen: string; choose: (model: string) => void }) {
   const words = useWords();
+  const label = useId();
   return (
-    <Select
-      className="models"
-      aria-label={words.model}
-      value={chosen}
-      onChange={(value) => choose(String(value))}
-      position="topLeft"
-      size="small"
-      dropdownMatchSelectWidth={false}
-      optionList={models.map(({ id, name, demo }) => ({
-        value: id,
-        label: demo ? <>{name} <span className="demo">{words.demo}</span></> : name,
-      }))}
-    />
+    <>
+      <span id={label} className="visually-hidden">{words.model}</span>
+      <Select
+        className="models"
+        aria-labelledby={label}
+        value={chosen}
+        onChange={(value) => choose(String(value))}
+        position="topLeft"
+        size="small"
+        dropdownMatchSelectWidth={false}
+        optionList={models.map(({ id, name, demo }) => ({
+          value: id,
+          label: demo ? <>{name} <span className="demo">{words.demo}</span></> : name,
+        }))}
+      />
+    </>
   );
 }
 

@@ -2,6 +2,7 @@ import Button from "@douyinfe/semi-ui-19/lib/es/button";
 import { memo, type ReactNode, useEffect, useRef, useState } from "react";
 import type { Message as Told } from "../api/client";
 import { saidOf } from "../api/errors";
+import { nameOfModel } from "../data";
 import { Markdown } from "../markdown/Markdown";
 import { Act } from "../parts/Act";
 import { Copy } from "../parts/Copy";
@@ -59,7 +60,7 @@ function Answer({ message, siblings, asked, last, acts }: Props) {
       <div className="body">
         <Reasoning text={shown.reasoning} growing={running && shown.text === ""} />
         {waiting && <p className="waiting"><span>{words.waiting}</span></p>}
-        <div className={running ? "text growing" : "text"}><Markdown text={shown.text} growing={running} /></div>
+        <div className={running ? "text growing" : "text"} aria-live={last ? "polite" : undefined} aria-busy={running}><Markdown text={shown.text} growing={running} /></div>
         <Ending shown={shown}>
           {last && !asked && shown.text !== "" && (
             <Button size="small" icon={<IconGoOn />} onClick={() => void acts.goOn(message)}>{words.continue}</Button>
@@ -73,11 +74,11 @@ function Answer({ message, siblings, asked, last, acts }: Props) {
             {shown.text !== "" && <Copy text={shown.text} label={words.copyAnswer} />}
             <Act label={words.regenerate} onClick={() => void (acts.isRunning() || acts.regenerate(message))}><IconAgain /></Act>
             <Siblings message={message} siblings={siblings} walk={acts.walk} />
-            {message.model && <span className="model">{message.model}</span>}
+            {message.model && <span className="model">{nameOfModel(message.model)}</span>}
             <Tokens count={message.token_count} />
           </footer>
         )}
-        {last && <p className="visually-hidden" aria-live="polite">{running ? words.answering : asked ? "" : words.answered}</p>}
+        {last && <p className="visually-hidden" aria-live="polite">{running ? words.answering : ""}</p>}
       </div>
     </article>
   );

@@ -14,7 +14,6 @@ export const en = {
   optional: "optional",
   unreachable: "The server cannot be reached. Try again in a moment.",
   broken: (status: number) => `The server answered with an error (${status}). Try again in a moment.`,
-  notFound: "There is nothing at this address.",
   home: "To the conversations",
 
   // Signing in
@@ -35,13 +34,11 @@ export const en = {
   setupNeeded: "This site has no account yet. Open the link that the server printed when it started.",
   newPassword: "New password",
   resetHint: "Choose a new password. You are signed out everywhere else.",
-  signedOut: "You have been signed out. Your draft is kept.",
 
   // First run
   setUpTitle: "Make this site yours",
   setUpHint: "Three short steps, and it answers.",
   step: (now: number, all: number) => `Step ${now} of ${all}`,
-  yourAccount: "Your account",
   yourAccountHint: "It owns this site: only it sees the owner's page.",
   makeAccount: "Make the first account",
   nameSite: "The name of the site",
@@ -54,7 +51,6 @@ export const en = {
   addModelHint: "Hunyuan, DeepSeek, OpenAI, Ollama, or any OpenAI-compatible address.",
   next: "Next",
   later: "Later",
-  finish: "Begin",
 
   // Conversations
   conversations: "Conversations",
@@ -74,7 +70,6 @@ export const en = {
   title: "Title",
   deleted: (title: string) => `“${title}” is deleted.`,
   undo: "Undo",
-  restored: "It is back.",
   openList: "Open the list of conversations",
   closeList: "Close the list of conversations",
   optionsOf: (title: string) => `Options of “${title}”`,
@@ -127,7 +122,6 @@ export const en = {
   code: "Code",
   conversationText: "Messages",
   answering: "The answer is being written.",
-  answered: "The answer is complete.",
 
   // The user's menu
   account: "Account",

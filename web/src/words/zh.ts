@@ -15,7 +15,6 @@ export const zh: Words = {
   optional: "可不填",
   unreachable: "无法连接服务器，请稍后再试。",
   broken: (status) => `服务器出错了（${status}），请稍后再试。`,
-  notFound: "这个地址没有内容。",
   home: "回到对话",
 
   signIn: "登录",
@@ -35,12 +34,10 @@ export const zh: Words = {
   setupNeeded: "本站还没有账号。请打开服务器启动时显示的链接。",
   newPassword: "新密码",
   resetHint: "请设置新密码，其他设备上会退出登录。",
-  signedOut: "你已退出登录，草稿已保留。",
 
   setUpTitle: "这是你的站点",
   setUpHint: "只需三步，即可开始对话。",
   step: (now, all) => `第 ${now} 步，共 ${all} 步`,
-  yourAccount: "你的账号",
   yourAccountHint: "它是站长账号，只有它能看到管理页面。",
   makeAccount: "创建第一个账号",
   nameSite: "站点名称",
@@ -53,7 +50,6 @@ export const zh: Words = {
   addModelHint: "混元、DeepSeek、OpenAI、Ollama，或任何兼容 OpenAI 的地址。",
   next: "下一步",
   later: "以后再说",
-  finish: "开始使用",
 
   conversations: "对话",
   newConversation: "新对话",
@@ -72,7 +68,6 @@ export const zh: Words = {
   title: "标题",
   deleted: (title) => `已删除“${title}”。`,
   undo: "撤销",
-  restored: "已恢复。",
   openList: "打开对话列表",
   closeList: "关闭对话列表",
   optionsOf: (title) => `“${title}”的选项`,
@@ -124,7 +119,6 @@ export const zh: Words = {
   code: "代码",
   conversationText: "消息",
   answering: "正在写回答。",
-  answered: "回答完成。",
 
   account: "账号",
   language: "语言",
