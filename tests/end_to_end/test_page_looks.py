@@ -54,7 +54,7 @@ async def test_every_page_in_both_themes(
     locale: str,
 ) -> None:
     """From the one-time link to the owner's page, through all that an answer can be."""
-    site = serve("daily_tokens = 200000", patience=120.0)
+    site = serve('daily_tokens = 200000\ntitle_model = "prefixing"', patience=120.0)
     await site.server.start()
     context = await browser.new_context(locale=locale)
     look = Look(await context.new_page(), language, pytestconfig.getoption("--pictures"))

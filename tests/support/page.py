@@ -40,10 +40,11 @@ async def sign_in(context: BrowserContext, server: Server, email: str = EMAIL) -
 
 
 async def opened(context: BrowserContext, address: str) -> Page:
-    """A new tab at that address, when one can write in it."""
+    """A new tab at that address, when one can ask in it."""
     tab = await context.new_page()
     await tab.goto(address)
     await expect(writing(tab)).to_be_visible()
+    await expect(tab.locator(".models .semi-select-selection-text")).not_to_be_empty()
     return tab
 
 

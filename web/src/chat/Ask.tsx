@@ -68,10 +68,11 @@ export function Ask({ conversation, models, chosen, choose, draft, write, runnin
         <div className="row">
           <ModelChoice models={models ?? []} chosen={chosen} choose={choose} />
           <LeftToday />
+          {/* Two buttons, not one that changes: the click that stops would go on to send what it gives back. */}
           {running ? (
-            <button type="button" className="round" aria-label={stopping ? words.stopping : words.stop} title={words.stop} disabled={stopping} onClick={stop}><IconStop /></button>
+            <button key="stop" type="button" className="round" aria-label={stopping ? words.stopping : words.stop} title={words.stop} disabled={stopping} onClick={stop}><IconStop /></button>
           ) : (
-            <button type="submit" className="round" aria-label={words.send} title={words.askHint} disabled={!ready}><IconSend /></button>
+            <button key="send" type="submit" className="round" aria-label={words.send} title={words.askHint} disabled={!ready}><IconSend /></button>
           )}
         </div>
       </div>
