@@ -156,7 +156,14 @@ class Film:
         times = [round(1000 * (later[0] - now[0])) for now, later in zip(kept, kept[1:], strict=False)] + [3000]
         images = [Image.open(io.BytesIO(data)).convert("RGB").resize((896, 560)) for _, data in kept]
         images[0].save(
-            path, save_all=True, append_images=images[1:], duration=times, loop=0, quality=60, method=4, minimize_size=False
+            path,
+            save_all=True,
+            append_images=images[1:],
+            duration=times,
+            loop=0,
+            quality=60,
+            method=4,
+            minimize_size=False,
         )
 
 

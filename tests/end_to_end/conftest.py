@@ -25,9 +25,7 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest.fixture
 async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     """A browser profile. What a page says in its console is a failure, and so is what the policy of content refuses."""
-    context = await browser.new_context(
-        locale="en-US", permissions=["clipboard-read", "clipboard-write"], **pages.WIDE
-    )
+    context = await browser.new_context(locale="en-US", permissions=["clipboard-read", "clipboard-write"], **pages.WIDE)
     said: list[str] = []
     context.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     context.on("weberror", lambda error: said.append(str(error.error)))

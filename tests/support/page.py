@@ -128,5 +128,3 @@ async def serious(tab: Page) -> list[str]:
         if rule["impact"] in ("serious", "critical")
         for node in rule["nodes"]
     ]
-
-
