@@ -20,7 +20,7 @@ export UV_NO_PROGRESS := 1
 export PAGE_BUILT_BY := make
 CHECKS := format lint types contracts web-check budget
 
-.PHONY: help run web openapi test check format lint types contracts web-check budget pictures chromium test-faults bench clean
+.PHONY: help run web openapi test check format lint types contracts web-check budget pictures chromium fonts test-faults bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -67,7 +67,7 @@ budget: $(WEB) ## How large each page is, against what it may be
 	@echo "== size of the page"
 	@scripts/node node web/scripts/budget.mjs
 
-pictures: $(STAMPS)/dev $(WEB) chromium ## Every state of the page into .screenshots/; those of the README into docs/pictures/
+pictures: $(STAMPS)/dev $(WEB) chromium fonts ## Every state of the page into .screenshots/; those of the README into docs/pictures/
 	@mkdir -p .screenshots && $(BIN)/pytest -q -n 2 --pictures .screenshots tests/end_to_end/test_page_looks.py
 	@$(BIN)/python -m tests.pictures
 
@@ -117,3 +117,9 @@ chromium:
 	@command -v chromium >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ]; then echo "== installing Chromium"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	  else echo "The browser tests need Chromium. As root: apt-get install --no-install-recommends chromium"; exit 1; fi; }
+
+# Chinese in pictures; the tests do without.
+fonts:
+	@fc-list 2>/dev/null | grep -qi cjk || { \
+	  if [ "$$(id -u)" = 0 ]; then echo "== installing fonts"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends fontconfig fonts-noto-cjk >/dev/null; \
+	  else echo "The pictures need Chinese fonts. As root: apt-get install --no-install-recommends fontconfig fonts-noto-cjk"; exit 1; fi; }

@@ -5,6 +5,7 @@ import base64
 import io
 import tempfile
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,7 @@ class Film:
 
     frames: list[tuple[float, bytes]] = field(default_factory=list)
     session: Any = None
+    taken: list[asyncio.Future[Any]] = field(default_factory=list)
 
     async def begin(self, tab: Page) -> None:
         self.session = await tab.context.new_cdp_session(tab)
@@ -142,10 +144,12 @@ class Film:
 
     def _frame(self, frame: dict[str, Any]) -> None:
         self.frames.append((float(frame["metadata"]["timestamp"]), base64.b64decode(frame["data"])))
-        asyncio.ensure_future(self.session.send("Page.screencastFrameAck", {"sessionId": frame["sessionId"]}))
+        taken = self.session.send("Page.screencastFrameAck", {"sessionId": frame["sessionId"]})
+        self.taken.append(asyncio.ensure_future(taken))
 
     async def end(self) -> None:
         await self.session.send("Page.stopScreencast")
+        await asyncio.gather(*self.taken)
 
     def save(self, path: Path, per_second: float = 8.0) -> None:
         """As an animated WebP, which stays at its last picture for three seconds."""
@@ -153,7 +157,7 @@ class Film:
         for at, data in self.frames:
             if not kept or at - kept[-1][0] >= 1 / per_second:
                 kept.append((at, data))
-        times = [round(1000 * (later[0] - now[0])) for now, later in zip(kept, kept[1:], strict=False)] + [3000]
+        times = [round(1000 * (later[0] - now[0])) for now, later in pairwise(kept)] + [3000]
         images = [Image.open(io.BytesIO(data)).convert("RGB").resize((896, 560)) for _, data in kept]
         images[0].save(
             path,

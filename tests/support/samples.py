@@ -82,11 +82,11 @@ def wavelength(thickness: float, index: float, angle: float = 0.0) -> float:
 """,
     end="\nMore in [Hanlon's review](https://en.wikipedia.org/wiki/Chromatophore).",
     code_question="Write a client that follows an answer through every disconnect.",
-    long_code=f"Here is one that never sees an event twice:\n\n{_CODE}\n\nCall it with the last cursor that you stored.",
+    long_code=f"Here is one that sees no event twice:\n\n{_CODE}\n\nCall it with the last cursor that you stored.",
     table_question="Compare the journals in a wide table.",
     wide_table="""| | SQLite | PostgreSQL | Valkey streams | Kafka | plain files |
 |---|---|---|---|---|---|
-| durable after kill -9 | yes, with WAL | yes, synchronous commit | only what was fsynced | yes, with acks=all | with fsync |
+| durable after kill -9 | yes, with WAL | yes, synchronous commit | only what was fsynced | with acks=all | with fsync |
 | readers at any position | by rowid | by index | by entry id | by offset | by byte |
 | processes that may write | one | many, fenced | many | many, per partition | one |
 | what it costs when idle | nothing | one connection | one connection | a cluster | nothing |

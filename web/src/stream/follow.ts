@@ -25,11 +25,11 @@ export async function follow(
         if (events.length > 0) failures = 0;
         for (const event of events) answer = withEvent(answer, event);
         if (!signal.aborted) show(answer, true);
+        if (answer.ended !== null) return true; // whatever keeps the connection open, there is nothing more
       }
     } catch (error) {
       if (isFinal(error)) throw error;
     }
-    if (answer.ended !== null) return true;
     if (signal.aborted) return false;
     show(answer, false);
     await network.pause(growing(failures++), signal);

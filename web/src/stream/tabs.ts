@@ -7,7 +7,7 @@ import { follow } from "./follow";
 import { followFeed, type News } from "./feed";
 import { browser, type Network } from "./network";
 
-const canShare = () => "locks" in navigator && "BroadcastChannel" in window;
+const canShare = () => "locks" in navigator && "BroadcastChannel" in globalThis;
 
 type FeedTold = { news: News } | { connected: boolean };
 
