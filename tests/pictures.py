@@ -59,7 +59,7 @@ async def _pictures(
     await expect(tab.get_by_role("heading", level=1)).to_have_text(texts.title)
     await tab.locator(".messages").evaluate("box => box.scrollTop = 0")
     for theme in ("light", "dark"):
-        await tab.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        await tab.emulate_media(color_scheme=theme)
         await _keep(await tab.screenshot(animations="disabled"), f"conversation-{language}-{theme}.webp")
     await _phone(browser, context, tab, language, locale)
     await _record(browser, context, server, upstream, texts, language, locale)

@@ -85,7 +85,7 @@ async def test_a_conversation_of_5000_messages_opens_at_its_end_and_has_all_of_i
     seen = first_page
     for _ in range(3):
         await tab.locator(".messages").evaluate("box => box.scrollTop = 0")
-        await expect.poll(lambda: tab.locator("article").count()).to_be_greater_than(seen)
+        await tab.wait_for_function("seen => document.querySelectorAll('article').length > seen", arg=seen)
         seen = await tab.locator("article").count()
     numbers = await tab.evaluate(
         """() => [...document.querySelectorAll("article")].map((one) => one.querySelector(".text, .bubble").textContent)

@@ -76,7 +76,9 @@ async def stored(tab: Page) -> dict[str, Any]:
     """The open conversation as the server has it, in the branch that this tab shows."""
     server, _, conversation_id = tab.url.partition("/c/")
     last = await tab.locator("article").last.get_attribute("data-message")
-    query = {"limit": "500"} | ({"leaf": last} if last else {})
+    query: dict[str, str | float | bool] = {"limit": 500}
+    if last:
+        query["leaf"] = last
     answered = await tab.request.get(f"{server}/api/conversations/{conversation_id}", params=query)
     assert answered.ok, await answered.text()
     found: dict[str, Any] = json.loads(await answered.text())

@@ -5,12 +5,13 @@ import { followTogether } from "./tabs";
 
 const START: Answer = { ...NOTHING_YET, message: "mesg_1", response: "resp_1" };
 const event = (n: number, v: string) => `id: ${n}\ndata: ${JSON.stringify({ v })}\n\n`;
-const DONE = 'event: done\ndata: {"status":"completed","reason":null}\n\n';
+const done = (n: number) => `id: ${n}\nevent: done\ndata: {"status":"completed","reason":null}\n\n`;
 
-// A server that sends what `send` is given to all its connections, of which it counts those that are open.
+// A server that sends to each connection what it lacks and then what comes, and keeps it open, as some proxies do.
 function server(response: string) {
   const open = new Set<ReadableStreamDefaultController<Uint8Array>>();
   const asked: string[] = [];
+  const log: Uint8Array[] = [];
   const network: Network = {
     async fetch(path, { signal }) {
       asked.push(path);
@@ -19,6 +20,7 @@ function server(response: string) {
         start(controller) {
           here = controller;
           open.add(controller);
+          for (const bytes of log.slice(Number(/after=(\d+)/.exec(path)![1]))) controller.enqueue(bytes);
         },
       });
       signal!.addEventListener("abort", () => open.delete(here) && here.error(new Error("aborted")));
@@ -28,7 +30,12 @@ function server(response: string) {
     onReturn: () => () => undefined,
     onLoss: () => () => undefined,
   };
-  const send = (text: string) => open.forEach((one) => one.enqueue(new TextEncoder().encode(text)));
+  const send = (...events: string[]) => {
+    for (const text of events) {
+      log.push(new TextEncoder().encode(text));
+      open.forEach((one) => one.enqueue(log.at(-1)!));
+    }
+  };
   return { network, asked, open, send, start: { ...START, response } };
 }
 
@@ -68,9 +75,9 @@ test("two tabs share one connection, and one that comes late misses nothing", as
   await second.sees("one ");
   site.send(event(2, "two"));
   await Promise.all([first.sees("one two"), second.sees("one two")]);
-  site.send(`id: 3\n${DONE}`);
-  expect(await Promise.all([first.ended, second.ended])).toEqual([true, true]);
   expect(site.asked.length).toBe(1);
+  site.send(done(3));
+  expect(await Promise.all([first.ended, second.ended])).toEqual([true, true]);
 });
 
 test("when the tab that followed for all is closed, another goes on where it was", async () => {
@@ -84,7 +91,7 @@ test("when the tab that followed for all is closed, another goes on where it was
   expect(await first.ended).toBe(false);
   await connected(site);
   expect(site.asked.at(-1)).toContain("after=1");
-  site.send(`${event(2, "two")}id: 3\n${DONE}`);
+  site.send(event(2, "two"), done(3));
   await second.sees("one two");
   expect(await second.ended).toBe(true);
 });
