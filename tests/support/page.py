@@ -68,7 +68,7 @@ def questions(tab: Page) -> Locator:
 
 async def ended(tab: Page) -> None:
     """Until nothing is being answered here."""
-    await expect(tab.get_by_role("button", name="Send")).to_be_visible(timeout=30_000)
+    await expect(tab.locator("button.round[type=submit]")).to_be_visible(timeout=30_000)
     await expect(tab.locator("article[aria-busy=true]")).to_have_count(0)
 
 
