@@ -14,15 +14,15 @@ UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 STAMPS := .venv/stamps
 WEB := src/tako/web/index.html
-WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
+WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -name schema.d.ts 2>/dev/null)
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_NO_PROGRESS := 1
 # The page is built below, when its sources change; hatch_build.py need not fetch Node for it.
 export PAGE_BUILT_BY := make
-CHECKS := format lint types contracts web-check $(WEB)
+CHECKS := format lint types contracts web-check budget
 
-.PHONY: help run web openapi test check format lint types contracts web-check chromium nginx mariadb mysql pgloader \
-	test-faults test-ferry bench bench-ferry clean
+.PHONY: help run web openapi test check format lint types contracts web-check budget pictures chromium nginx mariadb mysql \
+	pgloader fonts test-faults test-ferry bench bench-ferry clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -61,9 +61,17 @@ contracts:
 	@echo "== import contracts"
 	@$(BIN)/lint-imports
 
-web-check: $(STAMPS)/node_modules
+web-check: $(WEB)
 	@echo "== web"
 	@scripts/node npm --prefix web run --silent check
+
+budget: $(WEB) ## How large each page is, against what it may be
+	@echo "== size of the page"
+	@scripts/node node web/scripts/budget.mjs
+
+pictures: $(STAMPS)/dev $(WEB) chromium fonts ## Every state of the page into .screenshots/; those of the README into docs/pictures/
+	@mkdir -p .screenshots && $(BIN)/pytest -q -n 2 --pictures .screenshots tests/end_to_end/test_page_looks.py
+	@$(BIN)/python -m tests.pictures
 
 test-faults: $(STAMPS)/dev ## The long fault runs
 	@$(BIN)/pytest -q -n 2 -m faults --fault-rounds 30 tests
@@ -114,24 +122,26 @@ $(WEB): $(WEB_SOURCES) | $(STAMPS)/node_modules
 	@touch $@
 
 chromium:
-chromium:
-	@$(call debian,chromium,chromium,The browser tests need Chromium)
+	@$(call debian,command -v chromium,chromium,The browser tests need Chromium)
 
 nginx:
-	@$(call debian,nginx,nginx-light,The bench compares with nginx)
+	@$(call debian,command -v nginx,nginx-light,The bench compares with nginx)
 
 mariadb:
-	@$(call debian,mariadbd,mariadb-server-core mariadb-client-core,The tests of tako ferry need MariaDB)
+	@$(call debian,command -v mariadbd,mariadb-server-core mariadb-client-core,The tests of tako ferry need MariaDB)
 
 mysql:
 	@scripts/mysql
 
 pgloader:
-	@$(call debian,pgloader,pgloader,The bench of tako ferry compares with pgloader)
+	@$(call debian,command -v pgloader,pgloader,The bench of tako ferry compares with pgloader)
 
-# A program from Debian packages: $(1) program, $(2) packages, $(3) who needs it.
+fonts:
+	@$(call debian,fc-list | grep -i cjk,fontconfig fonts-noto-cjk,The pictures need Chinese fonts)
+
+# What comes from Debian: $(1) finds it, $(2) packages, $(3) who needs it.
 define debian
-	PATH="$$PATH:/usr/sbin" command -v $(1) >/dev/null || { \
+	export PATH="$$PATH:/usr/sbin"; { $(1); } >/dev/null 2>&1 || { \
 	  if [ "$$(id -u)" = 0 ]; then \
 	    echo "== installing $(2)"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null; \
 	  else echo "$(3). As root: apt-get install --no-install-recommends $(2)"; exit 1; fi; }

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from tests.conftest import config
-from tests.support.page import Browser, PageEvent, page_events, text_in, text_of
+from tests.support.page_client import Browser, PageEvent, page_events, text_in, text_of
 from tests.support.process import Server
 from tests.support.upstream import Cut, Finish, Gate, Pause, Say, Think, Upstream, answer, words
 

@@ -1,137 +1,132 @@
-"""The page as its server sees it: a browser with a session, and a strict reader of its streams."""
+"""The built-in page as people use it, in a real browser; and what the server has stored, to compare."""
 
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+import re
+from pathlib import Path
 from typing import Any
 
-import httpx
+from playwright.async_api import Browser, BrowserContext, Locator, Page, Playwright, expect
 
-PASSWORD = "correct horse battery"
+from tests.support.process import Server
 
-
-@dataclass(frozen=True)
-class PageEvent:
-    """`id` is None and `name` empty where the event has none."""
-
-    id: int | None
-    name: str
-    data: dict[str, Any]
-    raw: bytes
+EMAIL, PASSWORD = "owner@example.org", "correct horse"
+PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+WIDE: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
+CHROMIUM = "/usr/bin/chromium"
+AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
 
 
-def page_events(wire: bytes) -> list[PageEvent]:
-    """The whole events in `wire`; what follows the last blank line is discarded, as the standard says."""
-    found: list[PageEvent] = []
-    for block in wire.replace(b": hb\n", b"").split(b"\n\n")[:-1]:
-        fields = dict(line.partition(b": ")[::2] for line in block.split(b"\n"))
-        assert set(fields) <= {b"id", b"event", b"data"}
-        number = int(fields[b"id"]) if b"id" in fields else None
-        found.append(PageEvent(number, fields.get(b"event", b"").decode(), json.loads(fields[b"data"]), block))
+async def launch(playwright: Playwright) -> Browser:
+    if not Path(CHROMIUM).exists():
+        raise AssertionError(f"There is no {CHROMIUM}. As root: apt-get install --no-install-recommends chromium")
+    return await playwright.chromium.launch(
+        executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    )
+
+
+async def set_up(context: BrowserContext, server: Server) -> None:
+    """Make the first account with the one-time link, which signs it in."""
+    body = {"email": EMAIL, "password": PASSWORD, "token": await server.setup_token()}
+    answered = await context.request.post(f"{server.url}/api/setup", data=body, headers={"origin": server.url})
+    assert answered.ok, await answered.text()
+
+
+async def sign_in(context: BrowserContext, server: Server, email: str = EMAIL) -> None:
+    """What the form does, without it."""
+    answered = await context.request.post(
+        f"{server.url}/api/session", data={"email": email, "password": PASSWORD}, headers={"origin": server.url}
+    )
+    assert answered.ok, await answered.text()
+
+
+async def opened(context: BrowserContext, address: str) -> Page:
+    """A new tab at that address, when one can ask in it."""
+    tab = await context.new_page()
+    await tab.goto(address)
+    await expect(writing(tab)).to_be_visible()
+    await expect(tab.locator(".models .semi-select-selection-text")).not_to_be_empty()
+    return tab
+
+
+def writing(tab: Page) -> Locator:
+    return tab.locator("#ask")
+
+
+async def ask(tab: Page, text: str) -> None:
+    await writing(tab).fill(text)
+    await writing(tab).press("Enter")
+
+
+def answer(tab: Page) -> Locator:
+    """The text of the newest answer."""
+    return tab.locator("article.answer .text").last
+
+
+def questions(tab: Page) -> Locator:
+    return tab.locator("article.question .bubble")
+
+
+async def ended(tab: Page) -> None:
+    """Until nothing is being answered here."""
+    await expect(tab.locator("button.round[type=submit]")).to_be_visible(timeout=30_000)
+    await expect(tab.locator("article[aria-busy=true]")).to_have_count(0)
+
+
+async def stored(tab: Page) -> dict[str, Any]:
+    """The open conversation as the server has it, in the branch that this tab shows."""
+    server, _, conversation_id = tab.url.partition("/c/")
+    last = await tab.locator("article").last.get_attribute("data-message")
+    query: dict[str, str | float | bool] = {"limit": 500}
+    if last:
+        query["leaf"] = last
+    answered = await tab.request.get(f"{server}/api/conversations/{conversation_id}", params=query)
+    assert answered.ok, await answered.text()
+    found: dict[str, Any] = json.loads(await answered.text())
     return found
 
 
-def text_of(events: list[PageEvent]) -> str:
-    return "".join(event.data.get("v", "") for event in events if event.name == "")
-
-
-class Stream:
-    """A stream as it arrives. `seen` is all that came."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self.seen: list[PageEvent] = []
-        self._pieces = response.aiter_raw()
-        self._waiting: list[PageEvent] = []
-        self._rest = b""
-
-    async def until(self, wanted: Callable[[PageEvent], bool]) -> PageEvent:
-        """The next event that is wanted. Raises `StopAsyncIteration` when the stream ends before."""
-        while True:
-            while self._waiting:
-                event = self._waiting.pop(0)
-                self.seen.append(event)
-                if wanted(event):
-                    return event
-            whole, separator, self._rest = (self._rest + await anext(self._pieces)).rpartition(b"\n\n")
-            self._waiting = page_events(whole + separator)
-
-    async def named(self, name: str) -> PageEvent:
-        return await self.until(lambda event: event.name == name)
-
-    async def rest(self) -> list[PageEvent]:
-        """Everything up to the end, also when that is a broken connection."""
-        with suppress(StopAsyncIteration, httpx.TransportError):
-            await self.until(lambda event: False)
-        return self.seen
-
-
-class Browser:
-    """A signed-in person's browser."""
-
-    def __init__(self, url: str) -> None:
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        self.client = httpx.AsyncClient(
-            base_url=url, headers={"origin": url}, timeout=60, trust_env=False, limits=limits
-        )
-
-    async def __aenter__(self) -> "Browser":
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        await self.client.aclose()
-
-    async def sign_up(self, email: str) -> None:
-        made = await self.client.post("/api/users", json={"email": email, "password": PASSWORD})
-        assert made.status_code == 201, made.text
-
-    async def sign_in(self, email: str) -> None:
-        made = await self.client.post("/api/session", json={"email": email, "password": PASSWORD})
-        assert made.status_code == 201, made.text
-
-    async def get(self, path: str, status: int = 200) -> Any:
-        return await self._json("GET", path, status)
-
-    async def post(self, path: str, body: Any = None, status: int = 200) -> Any:
-        return await self._json("POST", path, status, body)
-
-    async def _json(self, method: str, path: str, status: int, body: Any = None) -> Any:
-        response = await self.client.request(method, path, json=body)
-        assert response.status_code == status, response.text
-        return response.json() if response.content else None
-
-    async def ask(self, text: str, conversation_id: str | None = None, **fields: Any) -> list[PageEvent]:
-        """Ask and read to the end."""
-        response = await self.client.post(messages_path(conversation_id), json=body_of(text, fields))
-        assert response.status_code == 200, response.text
-        return page_events(response.content)
-
-    @asynccontextmanager
-    async def asking(self, text: str, conversation_id: str | None = None, **fields: Any) -> AsyncIterator[Stream]:
-        async with self.streaming("POST", messages_path(conversation_id), json=body_of(text, fields)) as stream:
-            yield stream
-
-    @asynccontextmanager
-    async def streaming(self, method: str, path: str, **request: Any) -> AsyncIterator[Stream]:
-        async with self.client.stream(method, path, **request) as response:
-            assert response.status_code == 200, (await response.aread()).decode()
-            yield Stream(response)
-
-    async def conversation(self, conversation_id: str, query: str = "") -> Any:
-        return await self.get(f"/api/conversations/{conversation_id}{query}")
-
-    async def texts(self, conversation_id: str) -> list[str]:
-        """What the current branch says, message by message."""
-        return [text_in(message) for message in (await self.conversation(conversation_id))["messages"]]
-
-
-def text_in(message: dict[str, Any]) -> str:
+def text_of(message: dict[str, Any]) -> str:
     return "".join(item["text"] for item in message["items"] if item["type"] == "message")
 
 
-def messages_path(conversation_id: str | None) -> str:
-    return f"/api/conversations/{conversation_id}/messages" if conversation_id else "/api/conversations/messages"
+async def same_as_stored(tab: Page) -> dict[str, Any]:
+    """All messages that the tab shows are those that are stored, letter by letter (what separates words aside)."""
+    conversation = await stored(tab)
+    shown = await tab.evaluate(
+        """() => [...document.querySelectorAll("article")].map((one) => ({
+            id: one.dataset.message,
+            text: one.querySelector(".text, .bubble").textContent,
+            status: one.dataset.status ?? "completed",
+        }))"""
+    )
+    kept = conversation["messages"][-len(shown) :] if shown else []
+    assert [(one["id"], squeezed(one["text"]), one["status"]) for one in shown] == [
+        (message["id"], squeezed(text_of(message)), message["status"]) for message in kept
+    ]
+    return conversation
 
 
-def body_of(text: str, fields: dict[str, Any]) -> dict[str, Any]:
-    return {"text": text, "model": "scripted", **fields}
+def squeezed(text: str) -> str:
+    return re.sub(r"\s", "", text)
+
+
+async def copied(tab: Page) -> str:
+    """What the newest answer's button puts into the clipboard."""
+    await tab.get_by_role("button", name="Copy the answer").last.click()
+    await expect(tab.get_by_role("button", name="Copied")).to_be_visible()
+    return str(await tab.evaluate("navigator.clipboard.readText()"))
+
+
+async def serious(tab: Page) -> list[str]:
+    """What axe-core finds that keeps people out, in the page as it is now."""
+    if not AXE.exists():
+        raise AssertionError(f"There is no {AXE}: run `make web`.")
+    if not await tab.evaluate("'axe' in window"):
+        await tab.evaluate(AXE.read_text(encoding="utf-8"))  # a script tag is what the policy of content refuses
+    found = await tab.evaluate("() => axe.run({ resultTypes: ['violations'] })")
+    return [
+        f"{rule['id']}: {node['html'][:160]} {node['failureSummary'][:200]}"
+        for rule in found["violations"]
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]

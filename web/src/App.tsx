@@ -1,40 +1,63 @@
-import { useEffect, useState } from "react";
-import { getSite, getUser, type Site, signOut, type User } from "./api";
-import { Chat } from "./Chat";
-import { SignIn } from "./SignIn";
-import { words } from "./words";
+import LocaleProvider from "@douyinfe/semi-ui-19/lib/es/locale/localeProvider";
+import enUS from "@douyinfe/semi-ui-19/lib/es/locale/source/en_US";
+import zhCN from "@douyinfe/semi-ui-19/lib/es/locale/source/zh_CN";
+import { QueryClientProvider, useQuery } from "@tanstack/react-query";
+import { lazy, Suspense, useEffect } from "react";
+import { Route, Switch } from "wouter";
+import { queries, session, site } from "./data";
+import { Mark } from "./parts/Mark";
+import { Unreachable } from "./parts/Unreachable";
+import { Speaking, useLanguage } from "./words";
+
+const Chat = lazy(() => import("./chat/Chat"));
+const Owner = lazy(() => import("./owner/Owner"));
+const Entrance = lazy(() => import("./entrance/Entrance"));
+const FirstRun = lazy(() => import("./entrance/FirstRun"));
+const NewPassword = lazy(() => import("./entrance/NewPassword"));
 
 export function App() {
-  const [site, setSite] = useState<Site | null>(null);
-  const [user, setUser] = useState<User | null>(null);
-  const [problem, setProblem] = useState("");
-  const fail = (error: Error) => setProblem(error.message);
-
-  useEffect(() => {
-    Promise.all([getSite(), getUser()]).then(([foundSite, foundUser]) => {
-      document.title = foundSite.name;
-      setUser(foundUser);
-      setSite(foundSite);
-    }, fail);
-  }, []);
-
-  // The address of a link that was for signing up holds a secret, and is of no use any more.
-  function signedIn(found: User) {
-    if (location.hash || location.pathname === "/setup") history.replaceState(null, "", "/");
-    setUser(found);
-  }
-
-  if (problem) return <main className="card" role="alert"><p>{problem}</p><a href="">{words.again}</a></main>;
-  if (site === null) return null;
-  if (user === null) return <SignIn site={site} onUser={signedIn} />;
   return (
-    <>
-      <header>
-        <a className="brand" href="/"><img src="/octopus.svg" alt="" width="28" height="28" />{site.name}</a>
-        <span className="who">{user.email}</span>
-        <button className="quiet" onClick={() => signOut().then(() => location.assign("/"), fail)}>{words.signOut}</button>
-      </header>
-      <Chat onSignedOut={() => setUser(null)} />
-    </>
+    <QueryClientProvider client={queries}>
+      <Speaking>
+        <Site />
+      </Speaking>
+    </QueryClientProvider>
   );
+}
+
+function Site() {
+  const { language } = useLanguage();
+  return (
+    <LocaleProvider locale={language === "zh" ? zhCN : enUS}>
+      <Suspense fallback={<Waiting />}>
+        <Pages />
+      </Suspense>
+    </LocaleProvider>
+  );
+}
+
+// Which page is at this address, for a visitor or for a user.
+function Pages() {
+  const { data: siteNow, error: noSite, refetch: readSite } = useQuery(site);
+  const { data: user, error: noUser, refetch: readUser } = useQuery(session);
+  useEffect(() => {
+    if (siteNow) document.title = siteNow.name;
+  }, [siteNow]);
+  if (siteNow === undefined || user === undefined) {
+    if (!noSite && !noUser) return <Waiting />;
+    return <Unreachable error={noSite ?? noUser} again={() => void Promise.all([readSite(), readUser()])} />;
+  }
+  return (
+    <Switch>
+      <Route path="/setup"><FirstRun site={siteNow} user={user} /></Route>
+      <Route path="/reset"><NewPassword site={siteNow} /></Route>
+      {user === null && <Route><Entrance site={siteNow} /></Route>}
+      {user?.admin && <Route path="/owner/:part?">{({ part }) => <Owner user={user} site={siteNow} part={part ?? "models"} />}</Route>}
+      {user && <Route><Chat user={user} site={siteNow} /></Route>}
+    </Switch>
+  );
+}
+
+function Waiting() {
+  return <div className="centre" aria-busy="true"><Mark size={56} waving /></div>;
 }

@@ -1,10 +1,12 @@
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import "@douyinfe/semi-ui-19/lib/es/_base/base.css";
+import "./style/tokens.css";
+import "./style/base.css";
 import { App } from "./App";
-import "./style.css";
-import { language } from "./words";
+import { followSystem } from "./appearance";
 
-document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+followSystem();
 createRoot(document.getElementById("root")!).render(
   <StrictMode>
     <App />

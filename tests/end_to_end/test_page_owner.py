@@ -1,0 +1,124 @@
+"""From the one-time link to a site that answers, and what its owner does afterwards, in a real browser."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, expect
+
+from tests.conftest import Site
+from tests.support.page import EMAIL, PASSWORD, answer, ask, ended, opened, same_as_stored, writing
+from tests.support.upstream import Finish, Gate, Say, Upstream
+from tests.support.upstream import answer as says
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+async def test_the_one_time_link_leads_to_a_site_that_answers(
+    serve: Callable[..., Site], context: BrowserContext, upstream: Upstream
+) -> None:
+    """An account, a name, a model that was tried out first; the link is used up and leaves the address."""
+    site = serve()
+    config = site.server.folder / "tako.toml"
+    config.write_text(config.read_text(encoding="utf-8").partition("[[providers]]")[0], encoding="utf-8")
+    await site.server.start()
+    link = f"{site.server.url}/setup#token={await site.server.setup_token()}"
+    tab = await context.new_page()
+    await tab.goto(link)
+    await tab.get_by_label("E-mail").fill(EMAIL)
+    await tab.get_by_label("Password", exact=True).fill(PASSWORD)
+    await tab.get_by_role("button", name="Make the first account").click()
+    await tab.get_by_label("The name of the site").fill("My reef")
+    await tab.get_by_role("button", name="Next").click()
+    assert "token" not in tab.url
+    await tab.get_by_role("button", name="Connect a model").click()
+
+    await tab.get_by_text("Another", exact=True).click()
+    await tab.get_by_label("Address").fill("http://127.0.0.1:9/v1")
+    await tab.get_by_label("Model", exact=True).fill("anything")
+    await tab.get_by_role("button", name="Test", exact=True).click()
+    await expect(tab.get_by_role("alert")).to_contain_text("The model cannot be reached.")
+    await tab.get_by_label("Address").fill(upstream.url)
+    upstream.script = says("pong")
+    await tab.get_by_role("button", name="Test", exact=True).click()
+    await expect(tab.get_by_role("status").filter(has_text="It answers")).to_contain_text("pong")
+    await tab.get_by_role("button", name="Add a model").click()
+
+    await expect(writing(tab)).to_be_visible()
+    await expect(tab.get_by_role("link", name="My reef")).to_be_visible()
+    upstream.script = says("Welcome to the reef")
+    await ask(tab, "hello")
+    await expect(answer(tab)).to_have_text("Welcome to the reef")
+    await ended(tab)
+    await same_as_stored(tab)
+    await tab.goto("about:blank")
+    await tab.goto(link)
+    await expect(writing(tab)).to_be_visible()
+
+
+async def test_an_invited_person_signs_up_and_may_be_shut_out(
+    tab: Page, patient: Site, browser: Browser, upstream: Upstream
+) -> None:
+    """Invitation, sign-up, a running answer that the owner stops, and the end of the access."""
+    await tab.goto(f"{patient.server.url}/owner/users")
+    await tab.get_by_role("button", name="Invite").click()
+    await tab.get_by_label("For whom").fill("Ika")
+    await tab.get_by_role("button", name="Make the link").click()
+    link = await tab.locator(".link-box code").inner_text()
+    theirs = await browser.new_context(locale="en-US")
+    guest = await theirs.new_page()
+    await guest.goto(link)
+    await guest.get_by_label("E-mail").fill("ika@example.org")
+    await guest.get_by_label("Password", exact=True).fill("a squid of words")
+    await guest.get_by_role("button", name="Sign up").click()
+    await expect(writing(guest)).to_be_visible()
+    assert "invite" not in guest.url
+
+    upstream.script = [Say("for ever"), Gate(), Finish()]
+    await ask(guest, "go on")
+    await expect(answer(guest)).to_have_text("for ever")
+    await tab.goto(f"{patient.server.url}/owner/usage")
+    row = tab.get_by_role("listitem").filter(has_text="ika@example.org")
+    await row.get_by_role("button", name="Stop").click()
+    await expect(row).to_have_count(0)
+    await expect(guest.locator(".note")).to_contain_text("stopped")
+    await ended(guest)
+    await same_as_stored(guest)
+
+    await tab.goto(f"{patient.server.url}/owner/users")
+    account = tab.get_by_role("listitem").filter(has_text="ika@example.org")
+    await account.get_by_role("button", name="Options of").click()
+    await tab.get_by_role("menuitem", name="Disable").click()
+    await tab.get_by_role("dialog").get_by_role("button", name="Disable").click()
+    await expect(account).to_contain_text("Disabled")
+    await guest.reload()
+    await guest.get_by_label("E-mail").fill("ika@example.org")
+    await guest.get_by_label("Password", exact=True).fill("a squid of words")
+    await guest.get_by_role("button", name="Sign in").click()
+    await expect(guest.get_by_role("alert")).to_be_visible()
+
+
+async def test_models_are_ordered_and_kept_for_some(tab: Page, patient: Site, context: BrowserContext) -> None:
+    """The first one is what a new conversation begins with; who may not use one does not see it."""
+    await tab.goto(f"{patient.server.url}/owner/models")
+    rows = tab.get_by_role("listitem").locator("strong")
+    await expect(rows).to_have_text(["scripted", "prefixing", "small"])
+    await tab.get_by_role("button", name="Move small up").click()
+    await expect(rows).to_have_text(["scripted", "small", "prefixing"])
+    await tab.get_by_role("button", name="Move small up").click()
+    await expect(rows).to_have_text(["small", "scripted", "prefixing"])
+    await tab.get_by_label("Who may use prefixing").select_option("Nobody")
+    other = await opened(context, patient.server.url)
+    await expect(other.locator(".models")).to_have_text("small")
+    await other.locator(".models").click()
+    await expect(other.get_by_role("option")).to_have_text(["small", "scripted"])
+
+
+async def test_the_name_of_the_site_is_changed(tab: Page, patient: Site) -> None:
+    """Visitors read it at once."""
+    await tab.goto(f"{patient.server.url}/owner/site")
+    await tab.get_by_label("Name of the site").fill("Another reef")
+    await tab.get_by_role("button", name="Save").click()
+    await expect(tab.get_by_role("status").filter(has_text="Saved.")).to_be_visible()
+    await tab.reload()
+    await expect(tab.get_by_label("Name of the site")).to_have_value("Another reef")
+    await expect(tab.get_by_text("Another reef").first).to_be_visible()

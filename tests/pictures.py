@@ -1,0 +1,175 @@
+"""The pictures and the recording of the README, from the real page: `make pictures`."""
+
+import asyncio
+import base64
+import io
+import tempfile
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+
+from tests.conftest import config
+from tests.support import samples
+from tests.support.page import answer, ask, ended, launch, opened, set_up
+from tests.support.process import Server
+from tests.support.upstream import Finish, Pause, Say, Step, Think, Upstream
+from tests.support.upstream import answer as says
+
+FOLDER = Path(__file__).parent.parent / "docs/pictures"
+SIZE = {"width": 1120, "height": 700}
+SETTINGS = 'site_name = "Tako"\ntitle_model = "prefixing"'
+NAMES = {"scripted": "Octopus Large"}
+
+
+async def main() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    async with Upstream() as upstream, async_playwright() as playwright:
+        browser = await launch(playwright)
+        for language, locale in (("en", "en-US"), ("zh", "zh-CN")):
+            with tempfile.TemporaryDirectory() as folder:
+                server = Server(Path(folder), _named(config(upstream, SETTINGS)))
+                await server.start()
+                try:
+                    await _pictures(browser, server, upstream, samples.of(language), language, locale)
+                finally:
+                    await server.kill()
+        await browser.close()
+
+
+def _named(settings: str) -> str:
+    for model, name in NAMES.items():
+        settings = settings.replace(f'id = "{model}"', f'id = "{model}"\nname = "{name}"')
+    return settings
+
+
+async def _pictures(
+    browser: Browser, server: Server, upstream: Upstream, texts: samples.Texts, language: str, locale: str
+) -> None:
+    upstream.scripts["prefixing"] = says(texts.title)
+    context = await browser.new_context(locale=locale, viewport=SIZE, device_scale_factor=1.5)  # type: ignore[arg-type]
+    await set_up(context, server)
+    tab = await opened(context, server.url)
+    upstream.script = _typed(texts)
+    await ask(tab, texts.question)
+    await ended(tab)
+    await expect(tab.get_by_role("heading", level=1)).to_have_text(texts.title)
+    await tab.locator(".messages").evaluate("box => box.scrollTop = 0")
+    for theme in ("light", "dark"):
+        await tab.emulate_media(color_scheme=theme)
+        await _keep(await tab.screenshot(animations="disabled"), f"conversation-{language}-{theme}.webp")
+    await _phone(browser, context, tab, language, locale)
+    await _record(browser, context, server, upstream, texts, language, locale)
+
+
+async def _phone(browser: Browser, context: BrowserContext, tab: Page, language: str, locale: str) -> None:
+    phone = await browser.new_context(
+        locale=locale,
+        viewport={"width": 390, "height": 780},
+        device_scale_factor=2,
+        storage_state=await context.storage_state(),
+    )
+    narrow = await opened(phone, tab.url)
+    await narrow.locator(".messages").evaluate("box => box.scrollTop = 0")
+    await _keep(await narrow.screenshot(animations="disabled"), f"phone-{language}.webp")
+    await phone.close()
+
+
+async def _record(
+    browser: Browser,
+    context: BrowserContext,
+    server: Server,
+    upstream: Upstream,
+    texts: samples.Texts,
+    language: str,
+    locale: str,
+) -> None:
+    """Ask, refresh in mid-answer, lose the network and find it again."""
+    recorded = await browser.new_context(
+        locale=locale,
+        viewport=SIZE,  # type: ignore[arg-type]
+        color_scheme="light",
+        storage_state=await context.storage_state(),
+    )
+    tab = await opened(recorded, server.url)
+    film = Film()
+    await film.begin(tab)
+    upstream.script = _typed(texts, seconds=0.09)
+    await tab.locator("#ask").press_sequentially(texts.question, delay=22)
+    await tab.keyboard.press("Enter")
+    await expect(answer(tab)).to_contain_text(texts.rich[3:12])
+    await asyncio.sleep(1.5)
+    await tab.reload()
+    await expect(answer(tab)).to_contain_text(texts.rich[3:12])
+    await asyncio.sleep(1.2)
+    await recorded.set_offline(True)
+    await expect(tab.locator(".connection.lost")).to_be_visible(timeout=40_000)
+    await asyncio.sleep(1.5)
+    await recorded.set_offline(False)
+    await ended(tab)
+    await asyncio.sleep(1.0)
+    await film.end()
+    film.save(FOLDER / f"recording-{language}.webp")
+    await recorded.close()
+
+
+def _typed(texts: samples.Texts, seconds: float = 0.0) -> list[Step]:
+    """The answer in small pieces, as a model gives it."""
+    whole = texts.rich + texts.end
+    steps: list[Step] = [Think(texts.thoughts)]
+    for at in range(0, len(whole), 18):
+        steps += [Say(whole[at : at + 18]), *([Pause(seconds)] if seconds else [])]
+    return [*steps, Finish(usage=(42, 318))]
+
+
+async def _keep(png: bytes, name: str) -> None:
+    Image.open(io.BytesIO(png)).save(FOLDER / name, quality=88, method=6)
+
+
+@dataclass
+class Film:
+    """What a tab shows over time: pictures with the seconds at which they were new."""
+
+    frames: list[tuple[float, bytes]] = field(default_factory=list)
+    session: Any = None
+    taken: list[asyncio.Future[Any]] = field(default_factory=list)
+
+    async def begin(self, tab: Page) -> None:
+        self.session = await tab.context.new_cdp_session(tab)
+        self.session.on("Page.screencastFrame", self._frame)
+        await self.session.send("Page.startScreencast", {"format": "jpeg", "quality": 90, "everyNthFrame": 3})
+
+    def _frame(self, frame: dict[str, Any]) -> None:
+        self.frames.append((float(frame["metadata"]["timestamp"]), base64.b64decode(frame["data"])))
+        taken = self.session.send("Page.screencastFrameAck", {"sessionId": frame["sessionId"]})
+        self.taken.append(asyncio.ensure_future(taken))
+
+    async def end(self) -> None:
+        await self.session.send("Page.stopScreencast")
+        await asyncio.gather(*self.taken)
+
+    def save(self, path: Path, per_second: float = 8.0) -> None:
+        """As an animated WebP, which stays at its last picture for three seconds."""
+        kept: list[tuple[float, bytes]] = []
+        for at, data in self.frames:
+            if not kept or at - kept[-1][0] >= 1 / per_second:
+                kept.append((at, data))
+        times = [round(1000 * (later[0] - now[0])) for now, later in pairwise(kept)] + [3000]
+        images = [Image.open(io.BytesIO(data)).convert("RGB").resize((896, 560)) for _, data in kept]
+        images[0].save(
+            path,
+            save_all=True,
+            append_images=images[1:],
+            duration=times,
+            loop=0,
+            quality=60,
+            method=4,
+            minimize_size=False,
+        )
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

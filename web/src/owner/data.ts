@@ -1,0 +1,33 @@
+// What the owner's page reads and changes.
+
+import { queryOptions } from "@tanstack/react-query";
+import { GET, need } from "../api/client";
+import { queries } from "../data";
+import type { components } from "../api/schema";
+
+type Schemas = components["schemas"];
+export type OwnModel = Schemas["ModelObject"];
+export type Provider = Schemas["ProviderObject"];
+export type Preset = Schemas["PresetObject"];
+export type Account = Schemas["AccountObject"];
+export type Trial = Schemas["TestResult"];
+export type Sum = Schemas["UsageSum"];
+
+const list = <T>({ data }: { data: T[] }) => data;
+
+export const ownModels = queryOptions({ queryKey: ["owner", "models"], queryFn: () => need(GET("/api/owner/models")).then(list) });
+export const providers = queryOptions({ queryKey: ["owner", "providers"], queryFn: () => need(GET("/api/owner/providers")).then(list) });
+export const presets = queryOptions({ queryKey: ["owner", "presets"], queryFn: () => need(GET("/api/owner/presets")).then(list), staleTime: Infinity });
+export const ownSite = queryOptions({ queryKey: ["owner", "site"], queryFn: () => need(GET("/api/owner/site")) });
+export const usage = queryOptions({ queryKey: ["owner", "usage"], queryFn: () => need(GET("/api/owner/usage")) });
+export const invites = queryOptions({ queryKey: ["owner", "invites"], queryFn: () => need(GET("/api/owner/invites")).then(list) });
+// Nothing tells an owner's page of the answers of others, so it looks again while somebody looks at it.
+export const runningAnswers = queryOptions({ queryKey: ["owner", "running"], queryFn: () => need(GET("/api/owner/running")).then(list), refetchInterval: 4_000 });
+
+// After a change of models: for the owner and for who chooses among them.
+export const modelsChanged = () =>
+  Promise.all([
+    queries.invalidateQueries({ queryKey: ["owner"] }),
+    queries.invalidateQueries({ queryKey: ["models"] }),
+    queries.invalidateQueries({ queryKey: ["site"] }),
+  ]);

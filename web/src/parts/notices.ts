@@ -1,0 +1,29 @@
+// Short notices at the edge of the page: what went wrong, and what can be undone.
+
+export interface Notice { key: number; error?: unknown; text?: string; undo?: () => void }
+
+const LASTS = 8_000;
+let notices: Notice[] = [];
+let last = 0;
+const listeners = new Set<() => void>();
+
+export function notice(told: Omit<Notice, "key">): void {
+  const key = ++last;
+  change([...notices.slice(-2), { ...told, key }]);
+  setTimeout(() => dismiss(key), LASTS);
+}
+
+export const dismiss = (key: number) => change(notices.filter((one) => one.key !== key));
+
+function change(next: Notice[]) {
+  notices = next;
+  for (const listener of listeners) listener();
+}
+
+export const subscribe = (listener: () => void) => {
+  listeners.add(listener);
+  return () => {
+    listeners.delete(listener);
+  };
+};
+export const current = () => notices;
