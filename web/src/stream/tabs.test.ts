@@ -62,7 +62,7 @@ function tab(start: Answer, network: Network) {
 }
 
 const connected = async ({ open }: ReturnType<typeof server>) => {
-  while (open.size === 0) await new Promise((resolve) => setImmediate(resolve));
+  while (open.size === 0) await new Promise((resolve) => setTimeout(resolve));
 };
 
 test("two tabs share one connection, and one that comes late misses nothing", async () => {
