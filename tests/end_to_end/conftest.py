@@ -3,15 +3,12 @@
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from tests.conftest import Site
 from tests.support import page as pages
 from tests.support.upstream import Upstream
 from tests.support.upstream import answer as says
-
-# Other tests run at the same time; what is waited for is there much sooner on a quiet machine.
-expect.set_options(timeout=20_000)
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ class Look:
     async def _at(self, state: str, width: str, theme: Literal["light", "dark"], *, judged: bool) -> None:
         name = f"{state}-{self.language}-{theme}-{width}"
         await self.tab.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        await self.tab.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         if self.folder:
             await self.tab.screenshot(path=self.folder / f"{name}.png", animations="disabled")
         needed, given = await self.tab.evaluate("() => [document.documentElement.scrollWidth, window.innerWidth]")
@@ -65,7 +66,7 @@ async def test_every_page_in_both_themes(
     await conversations(look, upstream, samples.of(language))
     await owners_page(look, site)
     await visitors(look, site)
-    assert look.found == []
+    assert not look.found, "\n".join(look.found)
 
 
 async def first_run(look: Look, site: Site) -> None:

@@ -1,11 +1,10 @@
-import Select from "@douyinfe/semi-ui-19/lib/es/select";
 import TextArea from "@douyinfe/semi-ui-19/lib/es/input/textarea";
 import { useQuery } from "@tanstack/react-query";
-import { type FormEvent, type KeyboardEvent, useEffect, useId, useRef } from "react";
+import { type FormEvent, type KeyboardEvent, useEffect, useRef } from "react";
 import { Link } from "wouter";
 import type { Model } from "../api/client";
 import { quota } from "../data";
-import { IconSend, IconStop } from "../parts/icons";
+import { IconDown, IconSend, IconStop } from "../parts/icons";
 import { useNumbers, useWords } from "../words";
 import "./ask.css";
 
@@ -81,26 +80,16 @@ export function Ask({ conversation, models, chosen, choose, draft, write, runnin
   );
 }
 
+// The browser's own list: phones have a better one than any page.
 function ModelChoice({ models, chosen, choose }: { models: Model[]; chosen: string; choose: (model: string) => void }) {
   const words = useWords();
-  const label = useId();
   return (
-    <>
-      <span id={label} className="visually-hidden">{words.model}</span>
-      <Select
-        className="models"
-        aria-labelledby={label}
-        value={chosen}
-        onChange={(value) => choose(String(value))}
-        position="topLeft"
-        size="small"
-        dropdownMatchSelectWidth={false}
-        optionList={models.map(({ id, name, demo }) => ({
-          value: id,
-          label: demo ? <>{name} <span className="demo">{words.demo}</span></> : name,
-        }))}
-      />
-    </>
+    <span className="models">
+      <select aria-label={words.model} value={chosen} onChange={(event) => choose(event.target.value)}>
+        {models.map(({ id, name, demo }) => <option key={id} value={id}>{demo ? `${name} · ${words.demo}` : name}</option>)}
+      </select>
+      <IconDown />
+    </span>
   );
 }
 

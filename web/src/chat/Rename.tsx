@@ -1,3 +1,4 @@
+import Button from "@douyinfe/semi-ui-19/lib/es/button";
 import Modal from "@douyinfe/semi-ui-19/lib/es/modal";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
@@ -21,17 +22,9 @@ export function Rename({ entry, close }: { entry: Entry; close: () => void }) {
     },
   });
   return (
-    <Modal
-      visible
-      centered
-      title={words.rename}
-      okText={words.save}
-      cancelText={words.cancel}
-      onOk={() => renaming.mutate()}
-      onCancel={close}
-      okButtonProps={{ disabled: title.trim() === "", loading: renaming.isPending }}
-    >
+    <Modal visible centered title={words.rename} footer={null} onCancel={close}>
       <form
+        className="rename"
         onSubmit={(event) => {
           event.preventDefault();
           if (title.trim()) renaming.mutate();
@@ -39,6 +32,10 @@ export function Rename({ entry, close }: { entry: Entry; close: () => void }) {
       >
         <Field label={words.title} value={title} onChange={setTitle} maxLength={200} autoFocus />
         <Trouble error={renaming.error} />
+        <div className="row">
+          <Button onClick={close}>{words.cancel}</Button>
+          <Button htmlType="submit" theme="solid" disabled={title.trim() === ""} loading={renaming.isPending}>{words.save}</Button>
+        </div>
       </form>
     </Modal>
   );

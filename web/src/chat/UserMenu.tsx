@@ -43,7 +43,8 @@ export function UserMenu({ user }: { user: User }) {
         </Dropdown.Menu>
       }
     >
-      <button type="button" className="user" aria-label={`${words.account}: ${user.email}`}>
+      <button type="button" className="user">
+        <span className="visually-hidden">{words.account}</span>
         <span className="initial" aria-hidden="true">{user.email[0]!.toUpperCase()}</span>
         <span className="email">{user.email}</span>
         <IconUp />

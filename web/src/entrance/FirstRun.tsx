@@ -16,9 +16,10 @@ const ModelForm = lazy(() => import("../owner/ModelForm"));
 // From the one-time link to a site that answers: an account, a name, a model.
 export default function FirstRun({ site, user }: { site: Site; user: User | null }) {
   const [token] = useState(() => secret("token"));
+  const [isFirst] = useState(site.needs_setup); // the link works once
   const [named, setNamed] = useState(false);
-  if (user === null) return token === null || !site.needs_setup ? <Redirect to="/" /> : <FirstAccount token={token} />;
-  if (!user.admin || token === null) return <Redirect to="/" />;
+  if (user === null) return token === null || !isFirst ? <Redirect to="/" /> : <FirstAccount token={token} />;
+  if (!user.admin || !isFirst) return <Redirect to="/" />;
   if (!named) return <SiteName site={site} done={() => setNamed(true)} />;
   return site.real_model ? <Redirect to="/" /> : <FirstModel />;
 }

@@ -6,6 +6,7 @@ import { type FormEvent, useState } from "react";
 import { DELETE, need, PATCH, POST, PUT } from "../api/client";
 import { fail } from "../chat/watching";
 import { Act } from "../parts/Act";
+import { Confirm } from "../parts/Confirm";
 import { Field } from "../parts/Field";
 import { IconDelete, IconDown, IconEdit, IconMore, IconPlus, IconUp } from "../parts/icons";
 import { Trouble } from "../parts/Trouble";
@@ -51,6 +52,7 @@ export function Models() {
 function ModelRow({ model, first, last, move }: { model: OwnModel; first: boolean; last: boolean; move: (by: number) => void }) {
   const words = useWords();
   const [editing, setEditing] = useState(false);
+  const [removing, setRemoving] = useState(false);
   const testing = useMutation({ mutationFn: () => need(POST("/api/owner/models/test", { body: { model: model.id } })) });
   const audience = !model.enabled ? "nobody" : model.admins_only ? "ownersOnly" : "everybody";
 
@@ -64,16 +66,6 @@ function ModelRow({ model, first, last, move }: { model: OwnModel; first: boolea
     await need(DELETE("/api/owner/models/{model_id}", { params: path(model) }));
     await modelsChanged();
   }
-
-  const confirmRemoval = () =>
-    Modal.confirm({
-      title: words.owner.removeModel(model.name),
-      content: words.owner.removeModelHint,
-      okText: words.owner.remove,
-      cancelText: words.cancel,
-      centered: true,
-      onOk: () => void remove().catch(fail),
-    });
 
   return (
     <li className={model.enabled ? "row" : "row off"}>
@@ -100,7 +92,7 @@ function ModelRow({ model, first, last, move }: { model: OwnModel; first: boolea
           render={
             <Dropdown.Menu>
               <Dropdown.Item icon={<IconEdit />} onClick={() => setEditing(true)}>{words.owner.edit}</Dropdown.Item>
-              <Dropdown.Item icon={<IconDelete />} type="danger" onClick={confirmRemoval}>{words.owner.remove}</Dropdown.Item>
+              <Dropdown.Item icon={<IconDelete />} type="danger" onClick={() => setRemoving(true)}>{words.owner.remove}</Dropdown.Item>
             </Dropdown.Menu>
           }
         >
@@ -108,6 +100,15 @@ function ModelRow({ model, first, last, move }: { model: OwnModel; first: boolea
         </Dropdown>
       )}
       <div className="result"><TrialResult trial={testing.data} error={testing.error} /></div>
+      {removing && (
+        <Confirm
+          title={words.owner.removeModel(model.name)}
+          text={words.owner.removeModelHint}
+          act={words.owner.remove}
+          onAct={() => void remove().catch(fail)}
+          close={() => setRemoving(false)}
+        />
+      )}
       {editing && <EditModel model={model} close={() => setEditing(false)} />}
     </li>
   );

@@ -7,6 +7,7 @@ import { DELETE, GET, need, PATCH, POST, type User } from "../api/client";
 import { fail } from "../chat/watching";
 import { queries } from "../data";
 import { Act } from "../parts/Act";
+import { Confirm } from "../parts/Confirm";
 import { IconMore, IconPlus, IconSearch } from "../parts/icons";
 import { Trouble } from "../parts/Trouble";
 import { LANGUAGES, useLanguage, useNumbers, useWords } from "../words";
@@ -52,27 +53,13 @@ function AccountRow({ account, isMe }: { account: Account; isMe: boolean }) {
   const number = useNumbers();
   const date = useDates();
   const [link, setLink] = useState("");
+  const [asking, setAsking] = useState<"" | "disable" | "reset">("");
   const params = { path: { user_id: account.id } };
   const done = (work: Promise<unknown>) => void work.then(changed).catch(fail);
 
-  const confirmDisabling = () =>
-    Modal.confirm({
-      title: words.owner.disableUser(account.email),
-      content: words.owner.disableHint,
-      okText: words.owner.disable,
-      cancelText: words.cancel,
-      centered: true,
-      onOk: () => done(need(POST("/api/owner/users/{user_id}/disable", { params }))),
-    });
-  const confirmReset = () =>
-    Modal.confirm({
-      title: words.owner.resetUser(account.email),
-      content: words.owner.resetHint,
-      okText: words.owner.makeLink,
-      cancelText: words.cancel,
-      centered: true,
-      onOk: () => void need(POST("/api/owner/users/{user_id}/reset", { params })).then(({ path }) => setLink(location.origin + path)).catch(fail),
-    });
+  const disable = () => done(need(POST("/api/owner/users/{user_id}/disable", { params })));
+  const reset = () =>
+    void need(POST("/api/owner/users/{user_id}/reset", { params })).then(({ path }) => setLink(location.origin + path)).catch(fail);
 
   return (
     <li className={account.disabled ? "row off" : "row"}>
@@ -89,20 +76,26 @@ function AccountRow({ account, isMe }: { account: Account; isMe: boolean }) {
           clickToHide
           render={
             <Dropdown.Menu>
-              <Dropdown.Item onClick={confirmReset}>{words.owner.reset}</Dropdown.Item>
+              <Dropdown.Item onClick={() => setAsking("reset")}>{words.owner.reset}</Dropdown.Item>
               <Dropdown.Item onClick={() => done(need(PATCH("/api/owner/users/{user_id}", { params, body: { admin: !account.admin } })))}>
                 {account.admin ? words.owner.makeUser : words.owner.makeOwner}
               </Dropdown.Item>
               {account.disabled ? (
                 <Dropdown.Item onClick={() => done(need(POST("/api/owner/users/{user_id}/enable", { params })))}>{words.owner.enable}</Dropdown.Item>
               ) : (
-                <Dropdown.Item type="danger" onClick={confirmDisabling}>{words.owner.disable}</Dropdown.Item>
+                <Dropdown.Item type="danger" onClick={() => setAsking("disable")}>{words.owner.disable}</Dropdown.Item>
               )}
             </Dropdown.Menu>
           }
         >
           <Act label={words.owner.optionsOf(account.email)}><IconMore /></Act>
         </Dropdown>
+      )}
+      {asking === "disable" && (
+        <Confirm title={words.owner.disableUser(account.email)} text={words.owner.disableHint} act={words.owner.disable} onAct={disable} close={() => setAsking("")} />
+      )}
+      {asking === "reset" && (
+        <Confirm title={words.owner.resetUser(account.email)} text={words.owner.resetHint} act={words.owner.makeLink} onAct={reset} close={() => setAsking("")} />
       )}
       {link && <Modal visible centered title={words.owner.reset} footer={null} onCancel={() => setLink("")}><OneTimeLink link={link} /></Modal>}
     </li>

@@ -12,6 +12,12 @@ function server(response: string) {
   const open = new Set<ReadableStreamDefaultController<Uint8Array>>();
   const asked: string[] = [];
   const log: Uint8Array[] = [];
+  let onOpen = () => undefined as void;
+  const connected = () =>
+    new Promise<void>((resolve) => {
+      onOpen = resolve;
+      if (open.size > 0) resolve();
+    });
   const network: Network = {
     async fetch(path, { signal }) {
       asked.push(path);
@@ -20,6 +26,7 @@ function server(response: string) {
         start(controller) {
           here = controller;
           open.add(controller);
+          onOpen();
           for (const bytes of log.slice(Number(/after=(\d+)/.exec(path)![1]))) controller.enqueue(bytes);
         },
       });
@@ -36,7 +43,7 @@ function server(response: string) {
       open.forEach((one) => one.enqueue(log.at(-1)!));
     }
   };
-  return { network, asked, open, send, start: { ...START, response } };
+  return { network, asked, connected, send, start: { ...START, response } };
 }
 
 // A tab that watches, and waits until it has seen a text.
@@ -61,14 +68,10 @@ function tab(start: Answer, network: Network) {
   return { sees, ended, leave: () => work.abort() };
 }
 
-const connected = async ({ open }: ReturnType<typeof server>) => {
-  while (open.size === 0) await new Promise((resolve) => setTimeout(resolve));
-};
-
 test("two tabs share one connection, and one that comes late misses nothing", async () => {
   const site = server("resp_shared");
   const first = tab(site.start, site.network);
-  await connected(site);
+  await site.connected();
   site.send(event(1, "one "));
   await first.sees("one ");
   const second = tab(site.start, site.network);
@@ -83,13 +86,13 @@ test("two tabs share one connection, and one that comes late misses nothing", as
 test("when the tab that followed for all is closed, another goes on where it was", async () => {
   const site = server("resp_handed");
   const first = tab(site.start, site.network);
-  await connected(site);
+  await site.connected();
   const second = tab(site.start, site.network);
   site.send(event(1, "one "));
   await Promise.all([first.sees("one "), second.sees("one ")]);
   first.leave();
   expect(await first.ended).toBe(false);
-  await connected(site);
+  await site.connected();
   expect(site.asked.at(-1)).toContain("after=1");
   site.send(event(2, "two"), done(3));
   await second.sees("one two");
