@@ -70,13 +70,14 @@ def serve(loaded: Loaded) -> int:
     """Serve until told to stop. Returns the exit code of the process."""
     settings = loaded.settings
     configure(settings.log_level, settings.log_format)
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _listening(settings) as listener:
         return asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_serve(loaded, listener))
 
 
 async def _serve(loaded: Loaded, listener: socket.socket) -> int:
     settings = loaded.settings
-    async with only_one(settings.database, settings.data), _opened(loaded) as site:
+    async with only_one(settings.database), _opened(loaded) as site:
         _spare_the_collector()
         config = uvicorn.Config(
             site,

@@ -354,6 +354,26 @@ async def test_a_full_disk_loses_nothing(serve: Callable[..., Site], upstream: U
     assert final["status"] in ("incomplete", "completed")
 
 
+async def test_a_server_that_is_told_to_stop_stops_also_when_its_disk_is_full(
+    serve: Callable[..., Site], upstream: Upstream
+) -> None:
+    """The end of an answer waits for room, but a process does not wait for ever; the next start closes the answer."""
+    site = serve("shutdown_grace = 0.1")
+    pages = (site.server.data / "tako.db").stat().st_size // 4096
+    site.server.environment["TAKO_MAX_DATABASE_PAGES"] = str(pages + 40)
+    await site.start()
+    upstream.script = [*(Say("x" * 4000) for _ in range(200)), Gate()]
+    running = (await ask(site, background=True)).json()["id"]
+    while (await site.client.get("/readyz")).status_code != 503:
+        await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        assert await site.server.stop() == 0
+    del site.server.environment["TAKO_MAX_DATABASE_PAGES"]
+    upstream.script = answer("fresh")
+    await site.start()
+    assert events(await wire(site, running))[-1].data["response"]["status"] in ("incomplete", "completed")
+
+
 @pytest.mark.faults
 async def test_a_killed_server_loses_nothing_that_was_shown(
     serve: Callable[..., Site], upstream: Upstream, request: pytest.FixtureRequest

@@ -50,6 +50,8 @@ _FINISHED: dict[str, tuple[Ending, str | None]] = {
 }
 # How long the end of an answer may wait for a tokenizer, in seconds; then the count is estimated.
 COUNT_PATIENCE = 1.0
+# How long a process that stops waits for a database that does not take the ends of its answers, in seconds.
+LAST_PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class Generation:
         self._owner = owner
         self._prompt = prompt
         self._output = Output.of(log.entries)
+        self._lost = self._output.text()  # what an attempt said whose process died: its upstream's figures are lost
         self._cleaner = Cleaner()
         self._usage: list[Usage] = []
         self.committed = asyncio.Event()
@@ -323,10 +326,11 @@ class Generation:
         """The bill: the upstream's own figures, else the model's tokenizer, else an estimate that is marked."""
         if self._usage:
             return Used(
-                sum(usage.input_tokens for usage in self._usage),
-                sum(usage.output_tokens for usage in self._usage),
+                sum(usage.input_tokens for usage in self._usage) + (self.response.input_tokens if self._lost else 0),
+                sum(usage.output_tokens for usage in self._usage) + estimate(self._lost),
                 sum(usage.cached_tokens for usage in self._usage),
                 sum(usage.reasoning_tokens for usage in self._usage),
+                estimated=bool(self._lost),
             )
         text = self._output.text()
         counted: int | None = 0
@@ -400,9 +404,16 @@ class Generations:
         await self._quiet.wait()
 
     async def stop_all(self, outcome: Outcome) -> None:
-        for generation in list(self._running.values()):
-            generation.end(outcome)
-        await self.quiet()
+        """End all that run. A database that takes no end is waited for, but not for ever: a process that was told to
+        stop must stop, and the next start ends what is left."""
+        ends = [generation.end(outcome) for generation in list(self._running.values())]
+        if ends:
+            _, unstored = await asyncio.wait(ends, timeout=LAST_PATIENCE)
+            if unstored:
+                _log.error("ends_not_stored", count=len(unstored), next_step="the next start closes these answers")
+            for end in unstored:
+                end.cancel()
+            await asyncio.gather(*unstored, return_exceptions=True)
 
     async def record_retry(self, generation: Generation, error: UpstreamError) -> None:
         name = generation.provider.name if generation.provider else ""

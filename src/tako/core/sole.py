@@ -1,6 +1,6 @@
 """One serving process for one database. A second would take over what the first is answering, and fence it.
 
-SQLite: an exclusive lock on a file in the data folder. PostgreSQL: a session's advisory lock, which ends with its
+SQLite: an exclusive lock on a file beside the database. PostgreSQL: a session's advisory lock, which ends with its
 connection; should that break, fencing still keeps two processes from writing one log.
 """
 
@@ -22,11 +22,11 @@ _LOCK = 0x74616B6F
 
 
 @asynccontextmanager
-async def only_one(database: str, data: Path) -> AsyncIterator[None]:
+async def only_one(database: str) -> AsyncIterator[None]:
     """Hold the right to serve `database`. Raises `Misconfigured` when another process has it."""
     url = parse_url(database)
     if url.get_backend_name() == "sqlite":
-        with _locked_file(data):
+        with _locked_file(Path(str(url.database))):
             yield
     else:
         async with await _locked_session(url):
@@ -34,21 +34,22 @@ async def only_one(database: str, data: Path) -> AsyncIterator[None]:
 
 
 @contextmanager
-def _locked_file(data: Path) -> Iterator[None]:
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)  # it will hold password hashes and upstreams' keys
-    with open(data / "tako.lock", "a+", encoding="utf-8") as file:
-        _lock(file, data)
+def _locked_file(database: Path) -> Iterator[None]:
+    # It will hold password hashes and upstreams' keys.
+    database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open(f"{database}.lock", "a+", encoding="utf-8") as file:
+        _lock(file, database)
         yield
 
 
-def _lock(file: IO[str], data: Path) -> None:
+def _lock(file: IO[str], database: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.seek(0)
         raise Misconfigured(
-            f"Another Tako (process {file.read().strip() or 'unknown'}) serves {data}. Stop it first, or give this one "
-            "another folder with --data."
+            f"Another Tako (process {file.read().strip() or 'unknown'}) serves {database}. Stop it first, or give this "
+            "one another folder with --data."
         ) from error
     file.truncate(0)
     file.write(str(os.getpid()))

@@ -13,6 +13,8 @@ Metadata = Annotated[
     dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
     Field(max_length=16),
 ]
+# Clients that keep the history themselves send all of it; each item is a row and some statements.
+_MOST_ITEMS = 2000
 _PARTS = ("input_text", "output_text", "text")
 
 
@@ -46,7 +48,7 @@ class CreateResponse(Body):
     """POST /v1/responses."""
 
     model: str
-    input: str | list[Item]
+    input: str | Annotated[list[Item], Field(max_length=_MOST_ITEMS)]
     instructions: str | None = None
     previous_response_id: str | None = None
     conversation: str | ConversationRef | None = None

@@ -274,11 +274,10 @@ class OpenAIProvider:
         """Pieces of each read, until the upstream says that it is done."""
         answer = _Answer(self._chunk)
         silence = self._late
-        patience = self.settings.first_token_timeout
         deadline = _Deadline(asyncio.get_running_loop(), response)
+        deadline.set(self.settings.first_token_timeout)
         try:
             while not answer.done:
-                deadline.set(patience)
                 try:
                     data = await response.content.readany()
                 except aiohttp.ClientError as error:
@@ -287,7 +286,9 @@ class OpenAIProvider:
                     break
                 pieces = answer.feed(data)
                 if pieces:
-                    patience, silence = self.settings.silence_timeout, self._silent
+                    # Only what says something counts: an upstream may keep the connection alive with comments for ever.
+                    silence = self._silent
+                    deadline.set(self.settings.silence_timeout)
                     yield pieces
                 if answer.error is not None:
                     raise answer.error
