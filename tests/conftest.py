@@ -160,7 +160,7 @@ async def serve(tmp_path: Path, upstream: Upstream, sqlite_template: Path) -> As
         folder = tmp_path / f"site-{len(made)}"
         folder.mkdir()
         server = Server(folder, config(upstream, extra), environment)
-        server.data.mkdir(parents=True)
+        server.data.mkdir(parents=True, mode=0o700)
         shutil.copy(sqlite_template, server.data / "tako.db")
         made.append(Site(server))
         return made[-1]

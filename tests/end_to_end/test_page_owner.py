@@ -101,15 +101,15 @@ async def test_models_are_ordered_and_kept_for_some(tab: Page, patient: Site, co
     """The first one is what a new conversation begins with; who may not use one does not see it."""
     await tab.goto(f"{patient.server.url}/owner/models")
     rows = tab.get_by_role("listitem").locator("strong")
-    await expect(rows).to_have_text(["scripted", "prefixing", "small"])
+    await expect(rows).to_have_text(["scripted", "prefixing", "small", "impatient"])
     await tab.get_by_role("button", name="Move small up").click()
-    await expect(rows).to_have_text(["scripted", "small", "prefixing"])
+    await expect(rows).to_have_text(["scripted", "small", "prefixing", "impatient"])
     await tab.get_by_role("button", name="Move small up").click()
-    await expect(rows).to_have_text(["small", "scripted", "prefixing"])
+    await expect(rows).to_have_text(["small", "scripted", "prefixing", "impatient"])
     await tab.get_by_label("Who may use prefixing").select_option("Nobody")
     other = await opened(context, patient.server.url)
     await expect(other.get_by_label("Model")).to_have_value("small")
-    await expect(other.get_by_label("Model").get_by_role("option")).to_have_text(["small", "scripted"])
+    await expect(other.get_by_label("Model").get_by_role("option")).to_have_text(["small", "scripted", "impatient"])
 
 
 async def test_the_name_of_the_site_is_changed(tab: Page, patient: Site) -> None:

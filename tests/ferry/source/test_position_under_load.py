@@ -23,7 +23,7 @@ def test_what_is_before_the_position_is_in_the_snapshot(source: Mysqld) -> None:
     seen = taken(source, position.snapshot)
     assert [sorted(before - visible) for at, before, visible in seen if not before <= visible] == []
     assert [at for at, before, visible in seen if at.exact and before != visible] == []
-    assert len({at.gtid for at, _, _ in seen}) > SNAPSHOTS // 4, "the writers did not write"
+    assert len({at.gtid for at, _, _ in seen}) > 3, "the writers did not write"
 
 
 def test_a_position_that_is_read_after_the_snapshot_is_seen_to_lose_rows(source: Mysqld) -> None:
