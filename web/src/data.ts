@@ -81,8 +81,12 @@ export async function showBranch(id: string, leaf: string): Promise<void> {
 }
 
 export function stayAt(shown: Conversation): void {
+  const queryKey = ["conversation", shown.id];
+  const known = queries.getQueryData<Conversation>(queryKey);
   if (shown.leaf_id) staying.set(shown.id, shown.leaf_id);
-  queries.setQueryData<Conversation>(["conversation", shown.id], (before) => withEarlier(shown, before));
+  queries.setQueryData<Conversation>(queryKey, withEarlier(shown, known));
+  // What was asked for first may arrive last: then there is something newer to read, a title for example.
+  if (known && known.version > shown.version) void queries.invalidateQueries({ queryKey });
 }
 
 // Reads a page more of the branch's beginning.
