@@ -56,6 +56,9 @@ const path = (id: string) => ({ path: { conversation_id: id } });
 // Where this tab asked or walked, it stays, though another device has gone elsewhere in the same conversation.
 const staying = new Map<string, string>();
 
+// The newest version of each conversation that there has been news of.
+const newest = new Map<string, number>();
+
 // A reader who comes back finds what the site shows everywhere.
 export const followOthers = () => staying.clear();
 
@@ -63,7 +66,9 @@ export const conversation = (id: string) =>
   queryOptions({
     queryKey: ["conversation", id],
     queryFn: async () => {
-      const fresh = await readBranch(id);
+      let fresh = await readBranch(id);
+      // A first reading is not begun anew by news that comes while it is on its way, so it may be older than the news.
+      if (fresh.version < (newest.get(id) ?? 0)) fresh = await readBranch(id);
       const here = staying.get(id);
       const isHere = here === undefined || fresh.messages.some((message) => message.id === here);
       return withEarlier(isHere ? fresh : await readBranch(id, here), queries.getQueryData<Conversation>(["conversation", id]));
@@ -81,8 +86,12 @@ export async function showBranch(id: string, leaf: string): Promise<void> {
 }
 
 export function stayAt(shown: Conversation): void {
+  const queryKey = ["conversation", shown.id];
+  const known = queries.getQueryData<Conversation>(queryKey);
   if (shown.leaf_id) staying.set(shown.id, shown.leaf_id);
-  queries.setQueryData<Conversation>(["conversation", shown.id], (before) => withEarlier(shown, before));
+  queries.setQueryData<Conversation>(queryKey, withEarlier(shown, known));
+  // What was asked for first may arrive last: then there is something newer to read, a title for example.
+  if (shown.version < Math.max(known?.version ?? 0, newest.get(shown.id) ?? 0)) void queries.invalidateQueries({ queryKey });
 }
 
 // Reads a page more of the branch's beginning.
@@ -109,6 +118,7 @@ export function withEarlier(fresh: Conversation, known: Conversation | undefined
 // What the news makes out of date.
 export function hear(news: News): void {
   if (!("id" in news)) return void queries.invalidateQueries();
+  newest.set(news.id, Math.max(news.version, newest.get(news.id) ?? 0));
   void queries.invalidateQueries({ queryKey: ["conversations"] });
   if (news.kind === "ended") void queries.invalidateQueries({ queryKey: ["quota"] });
   const known = queries.getQueryData<Conversation>(["conversation", news.id]);

@@ -166,7 +166,7 @@ function Editor({ text, save, cancel }: { text: string; save: (text: string) => 
       <textarea ref={area} aria-label={words.edit} value={draft} rows={Math.min(12, draft.split("\n").length + 1)} onChange={(event) => setDraft(event.target.value)} />
       <div className="row">
         <p className="quiet">{words.editHint}</p>
-        <Button onClick={cancel}>{words.cancel}</Button>
+        <Button type="tertiary" onClick={cancel}>{words.cancel}</Button>
         <Button htmlType="submit" theme="solid" disabled={trimmed === ""}>{words.send}</Button>
       </div>
     </form>

@@ -33,7 +33,7 @@ export function Rename({ entry, close }: { entry: Entry; close: () => void }) {
         <Field label={words.title} value={title} onChange={setTitle} maxLength={200} autoFocus />
         <Trouble error={renaming.error} />
         <div className="row">
-          <Button onClick={close}>{words.cancel}</Button>
+          <Button type="tertiary" onClick={close}>{words.cancel}</Button>
           <Button htmlType="submit" theme="solid" disabled={title.trim() === ""} loading={renaming.isPending}>{words.save}</Button>
         </div>
       </form>

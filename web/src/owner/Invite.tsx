@@ -32,7 +32,7 @@ export function Invite({ close }: { close: () => void }) {
           <label className="check"><input type="checkbox" checked={admin} onChange={(event) => setAdmin(event.target.checked)} />{words.owner.asOwner}</label>
           <Trouble error={inviting.error} />
           <div className="acts">
-            <Button onClick={close}>{words.cancel}</Button>
+            <Button type="tertiary" onClick={close}>{words.cancel}</Button>
             <Button htmlType="submit" theme="solid" loading={inviting.isPending}>{words.owner.makeLink}</Button>
           </div>
         </form>

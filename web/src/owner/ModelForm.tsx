@@ -114,7 +114,7 @@ function Upstream({ preset, done, cancel }: { preset: Preset; done: () => void; 
       <TrialResult trial={testing.data} error={testing.error} />
       <Trouble error={saving.error} />
       <div className="acts">
-        <Button onClick={cancel}>{words.cancel}</Button>
+        <Button type="tertiary" onClick={cancel}>{words.cancel}</Button>
         <Button onClick={() => testing.mutate()} loading={testing.isPending} disabled={model.trim() === "" || address.trim() === ""}>{words.owner.test}</Button>
         <Button htmlType="submit" theme="solid" loading={saving.isPending}>{words.owner.addModel}</Button>
       </div>

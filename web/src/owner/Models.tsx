@@ -143,7 +143,7 @@ function EditModel({ model, close }: { model: OwnModel; close: () => void }) {
         </div>
         <Trouble error={saving.error} />
         <div className="acts">
-          <Button onClick={close}>{words.cancel}</Button>
+          <Button type="tertiary" onClick={close}>{words.cancel}</Button>
           <Button htmlType="submit" theme="solid" loading={saving.isPending}>{words.save}</Button>
         </div>
       </form>

@@ -45,7 +45,7 @@ function Days({ days }: { days: ({ day: string } & Sum)[] }) {
   return (
     <div className="days" role="img" aria-label={`${words.owner.perDay}: ${days.filter((day) => tokens(day) > 0).map((day) => `${day.day} ${number(tokens(day))}`).join(", ")}`}>
       {days.map((day) => (
-        <i key={day.day} title={`${day.day}: ${number(tokens(day))}`} style={{ height: `${Math.max(2, (100 * tokens(day)) / most)}%` }} />
+        <i key={day.day} className={tokens(day) === 0 ? "none" : undefined} title={`${day.day}: ${number(tokens(day))}`} style={{ height: `${Math.max(2, (100 * tokens(day)) / most)}%` }} />
       ))}
     </div>
   );

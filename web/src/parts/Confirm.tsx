@@ -9,7 +9,7 @@ export function Confirm({ title, text, act, onAct, close }: Props) {
   const words = useWords();
   const footer = (
     <>
-      <Button onClick={close}>{words.cancel}</Button>
+      <Button type="tertiary" onClick={close}>{words.cancel}</Button>
       <Button
         theme="solid"
         type="danger"
