@@ -38,6 +38,7 @@ class Look:
     async def _at(self, state: str, width: str, theme: Literal["light", "dark"], *, judged: bool) -> None:
         name = f"{state}-{self.language}-{theme}-{width}"
         await self.tab.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        await self.tab.wait_for_function("theme => document.documentElement.dataset.theme === theme", arg=theme)
         await self.tab.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         if self.folder:
             await self.tab.screenshot(path=self.folder / f"{name}.png", animations="disabled")
