@@ -58,6 +58,9 @@ async def run(scale: argparse.Namespace) -> dict[str, Any]:
         with targets(folder, scale) as (model, site, found):
             for target in found:
                 await target.process.listening(target.port)
+            tako = found[-1]
+            _say("idle readers")  # first: what a busy server has had before would hide what they cost
+            reader = await measures.memory_per_reader(tako, readers=scale.readers)
             runs: dict[str, list[Relayed]] = {target.name: [] for target in found}
             for target in measures.shuffled(found, scale.times):
                 done = await _quiet_relay(target, model, scale)
@@ -65,12 +68,9 @@ async def run(scale: argparse.Namespace) -> dict[str, Any]:
                 runs[done.name].append(done)
             _say("first tokens")
             firsts = {target.name: await measures.first_token(target, model) for target in found}
-            tako = found[-1]
             _say("resuming")
             ended = await measures.resume(tako, chunks=RESUMED, times=50, running=False)
             running = await measures.resume(tako, chunks=RESUMED, times=50, running=True)
-            _say("idle readers")
-            reader = await measures.memory_per_reader(tako, readers=scale.readers)
         _say("starting")
         starts = [await measures.start_up(site) for _ in range(5)]
     return {
