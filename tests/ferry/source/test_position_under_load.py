@@ -23,7 +23,7 @@ def test_what_is_before_the_position_is_in_the_snapshot(source: Mysqld) -> None:
     seen = taken(source, position.snapshot)
     assert [sorted(before - visible) for at, before, visible in seen if not before <= visible] == []
     assert [at for at, before, visible in seen if at.exact and before != visible] == []
-    assert len({at.gtid for at, _, _ in seen}) > 3, "the writers did not write"
+    assert len({at.gtid for at, _, _ in seen}) > SNAPSHOTS // 4, "the writers did not write"
 
 
 def test_a_position_that_is_read_after_the_snapshot_is_seen_to_lose_rows(source: Mysqld) -> None:
@@ -43,8 +43,9 @@ def taken(server: Mysqld, snapshot: Callable[[Source], Position]) -> list[tuple[
         cursor.execute("CREATE TABLE written (writer int, n int, PRIMARY KEY (writer, n))")
     first = _first(server)
     with writing(server, database, first), connection.connect(connection.parse(server.url(database))) as session:
-        found = []
-        for _ in range(SNAPSHOTS):
+        found: list[tuple[Position, Written, Written]] = []
+        # On a busy machine the writers come to their turn rarely: go on until they have written between snapshots.
+        while len(found) < SNAPSHOTS or len({at.gtid for at, _, _ in found}) <= SNAPSHOTS // 4:
             at = snapshot(session)
             visible = frozenset((int(w), int(n)) for w, n in session.rows("SELECT writer, n FROM written"))
             session.execute("ROLLBACK")
