@@ -29,7 +29,9 @@ async def wire(site: Site, response_id: str, after: int | None = None) -> bytes:
 async def test_an_answer_has_the_events_of_the_protocol_in_order(site: Site, upstream: Upstream) -> None:
     """Event order of the protocol: created, queued, in_progress, item, part, deltas, done ×3, completed."""
     upstream.script = [Say("Hello"), Pause(0.1), Say(" world"), Finish()]
-    seen = events((await ask(site, stream=True, background=True)).content)
+    response = await ask(site, stream=True, background=True)
+    assert len(response.headers.get_list("x-request-id")) == 1
+    seen = events(response.content)
     names = [event.name.removeprefix("response.") for event in seen]
     assert names == [
         *("created", "queued", "in_progress", "output_item.added", "content_part.added"),

@@ -137,7 +137,7 @@ class ResponsesEndpoint:
             generation.attach()
         try:
             with self.wheel.watching(reader):
-                await reader.run([*headers, *_request_id(scope)])
+                await reader.run(headers)
         finally:
             if generation is not None:
                 generation.leave(self.foreground_grace)
@@ -268,7 +268,3 @@ def _cursor(query: dict[str, list[str]], last_event_id: str | None) -> int:
     """The number of the last event that the reader has: the larger of the two places where it may stand."""
     given = [("starting_after", value) for value in query.get("starting_after", [])]
     return cursor([*given, ("Last-Event-ID", last_event_id)] if last_event_id is not None else given)
-
-
-def _request_id(scope: Scope) -> list[Header]:
-    return [(b"x-request-id", scope["tako.request_id"].encode())]
