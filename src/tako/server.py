@@ -64,6 +64,9 @@ _log = structlog.get_logger("tako.server")
 _REVOCATION_OVERLAP = 60_000_000
 _KEEP_ENDED_CREDENTIALS = 30 * 86_400_000_000
 _PURGE_EVERY = 3600.0
+# Seconds that an idle connection stays open: longer than the 60 s of nginx and of browsers, so that none of them sends
+# a request into a connection that is just being closed.
+_KEEP_ALIVE = 75
 
 
 def serve(loaded: Loaded) -> int:
@@ -89,6 +92,7 @@ async def _serve(loaded: Loaded, listener: socket.socket) -> int:
             ws="none",
             proxy_headers=False,
             timeout_graceful_shutdown=5,
+            timeout_keep_alive=_KEEP_ALIVE,
             backlog=4096,
         )
         server = _Server(config, site, settings.shutdown_grace)

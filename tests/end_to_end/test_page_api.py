@@ -207,15 +207,15 @@ async def test_one_key_is_one_answer_and_one_bill(ann: Browser, upstream: Upstre
     headers = {"idempotency-key": "k1"}
     body = {"text": "Why?", "model": "scripted"}
     path = "/api/conversations/messages"
-    first, second = [(await ann.client.post(path, json=body, headers=headers)).content for _ in range(2)]
+    first, second = [page_events((await ann.client.post(path, json=body, headers=headers)).content) for _ in range(2)]
     assert first == second
     assert len((await ann.get("/api/conversations"))["data"]) == 1
     other = await ann.client.post(path, json={**body, "text": "How?"}, headers=headers)
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
-    answer_id = page_events(first)[0].data["answer_id"]
+    answer_id = first[0].data["answer_id"]
     elsewhere = await ann.client.post(f"/api/messages/{answer_id}/regenerate", headers=headers)
     assert elsewhere.status_code == 422
-    response_id = page_events(first)[0].data["response_id"]
+    response_id = first[0].data["response_id"]
     with sqlite3.connect(server.data / "tako.db") as db:
         (bills,) = db.execute("SELECT count(*) FROM ledger WHERE response_id = ?", (response_id,)).fetchone()
     assert bills == 1

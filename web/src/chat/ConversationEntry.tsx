@@ -51,6 +51,7 @@ export const ConversationEntry = memo(function ConversationEntry({ entry, isCurr
         trigger="click"
         position="bottomRight"
         clickToHide
+        motion={false}
         render={
           <Dropdown.Menu>
             <Dropdown.Item icon={<IconEdit />} onClick={() => setRenaming(true)}>{words.rename}</Dropdown.Item>

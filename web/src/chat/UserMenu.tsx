@@ -24,6 +24,7 @@ export function UserMenu({ user }: { user: User }) {
       trigger="click"
       position="topLeft"
       clickToHide
+      motion={false}
       showTick
       render={
         <Dropdown.Menu>
