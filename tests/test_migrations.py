@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, inspect
 
-from tako import migrations
+from tako import migrations, server  # noqa: F401  # which knows the tables of all apps
 from tako.core.db import Database, metadata
 from tests.support.postgres import Postgres
 

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import FrameType
@@ -43,6 +43,8 @@ from tako.core.accounts import store as accounts_store
 from tako.core.accounts.accounts import Accounts, first_admin_link
 from tako.core.accounts.authenticate import Authenticator
 from tako.core.accounts.limits import SignInLimit
+from tako.core.bus import SITE, Alone, Bus, reloading
+from tako.core.chores import running
 from tako.core.connection import Connection
 from tako.core.db import Database, now
 from tako.core.errors import Invalid, Misconfigured, NotFound, TakoError
@@ -74,13 +76,13 @@ def serve(loaded: Loaded) -> int:
     settings = loaded.settings
     configure(settings.log_level, settings.log_format)
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _listening(settings) as listener:
+    with _listening(settings) as listener, only_one(settings.database):
         return asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_serve(loaded, listener))
 
 
 async def _serve(loaded: Loaded, listener: socket.socket) -> int:
     settings = loaded.settings
-    async with only_one(settings.database), _opened(loaded) as site:
+    async with _opened(loaded) as site:
         _spare_the_collector()
         config = uvicorn.Config(
             site,
@@ -204,12 +206,14 @@ async def _opened(loaded: Loaded) -> AsyncIterator[Site]:
     local = local_settings(settings.local, settings.data)
     if local.enabled:
         configured.append(LocalProvider(local))
+    every = min(settings.lease / 3, settings.heartbeat)
     async with (
-        Database(settings.database, max_pages=settings.max_database_pages) as db,
-        _site_settings(loaded, db) as own,
-        Journal(db, interval=settings.commit_interval) as journal,
+        Database(settings.database, max_pages=settings.max_database_pages, lease=settings.lease) as db,
+        _bus(db) as bus,
+        _site_settings(loaded, db, bus) as own,
+        Journal(db, bus, interval=settings.commit_interval, lease=settings.lease, every=every) as journal,
         Wheel(heartbeat=settings.heartbeat, stalled_after=settings.stalled_reader) as wheel,
-        chat_app.opened(db, journal, Feed(), configured, _chat_settings(settings, own)) as chat,
+        chat_app.opened(db, bus, journal, Feed(bus), configured, _chat_settings(settings, own)) as chat,
     ):
         authenticator = Authenticator(db, Proxies(settings.trusted_proxies), settings.public_url)
         accounts = Accounts(db, own, settings.session_days, SignInLimit())
@@ -218,7 +222,7 @@ async def _opened(loaded: Loaded) -> AsyncIterator[Site]:
             chat, authenticator, wheel, tails, settings.foreground_grace, settings.max_body_bytes
         )
         streams = PageStreams(chat, authenticator, wheel, tails, settings.max_body_bytes)
-        async with _running(heartbeat=_heartbeat(settings, db, journal, wheel), purge=_purge(db, chat)):
+        async with running(revocations=_revoke(db, wheel, journal.every), purge=_purge(db, chat)):
             yield Site(db, chat, wheel, _api(settings, accounts, chat, authenticator), endpoint, streams)
 
 
@@ -231,37 +235,29 @@ async def openapi() -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _site_settings(loaded: Loaded, db: Database) -> AsyncIterator[SiteSettings]:
+async def _bus(db: Database) -> AsyncIterator[Bus]:
+    """How this process tells others of its site that something has changed."""
+    if db.dialect == "sqlite":
+        yield Alone()
+        return
+    from tako.core.postgres_bus import opened  # psycopg, which a site on SQLite need not wait for
+
+    async with opened(db.url) as bus:
+        yield bus
+
+
+@asynccontextmanager
+async def _site_settings(loaded: Loaded, db: Database, bus: Bus) -> AsyncIterator[SiteSettings]:
     """What the owner's page may change, as it stands."""
     chosen = Choices(**{key: getattr(loaded.settings, key) for key in ON_THE_PAGE})
-    own = SiteSettings(db, chosen, fixed(loaded))
-    await own.load()
-    yield own
+    own = SiteSettings(db, chosen, fixed(loaded), bus)
+    async with reloading(bus, SITE, own.load):
+        yield own
 
 
 def _chat_settings(settings: Settings, own: SiteSettings) -> chat_app.ChatSettings:
     limits = Limits(settings.max_running, settings.response_days, own)
     return chat_app.ChatSettings(limits, settings.upstream_retries, settings.unstored_grace)
-
-
-@asynccontextmanager
-async def _running(**chores: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Tasks that go on until the block is left."""
-    tasks = [asyncio.create_task(chore, name=name) for name, chore in chores.items()]
-    for task in tasks:
-        task.add_done_callback(_died)
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _died(chore: "asyncio.Task[None]") -> None:
-    """A bug: no chore ends by itself. What is being answered goes on, and the log says what is missing from now on."""
-    if not chore.cancelled():
-        _log.error("chore_died", chore=chore.get_name(), exc_info=chore.exception(), next_step="restart the server")
 
 
 def _api(settings: Settings, accounts: Accounts, chat: Chat, authenticator: Authenticator) -> FastAPI:
@@ -344,20 +340,20 @@ def _error_response(request: Request, error: TakoError) -> JSONResponse:
     return JSONResponse(body, error.status, headers, media_type="application/problem+json")
 
 
-async def _heartbeat(settings: Settings, db: Database, journal: Journal, wheel: Wheel) -> None:
-    """One statement per process and heartbeat: renew the lease, and see who was revoked, by whatever process."""
+async def _revoke(db: Database, wheel: Wheel, every: float) -> None:
+    """See who was revoked, by whatever process: their readers end."""
     seen = now()
     while True:
-        await asyncio.sleep(min(settings.lease / 3, settings.heartbeat))
+        await asyncio.sleep(every)
+        if not len(wheel):
+            continue
         try:
-            if not await journal.beat():
-                _log.error("lease_lost", next_step="another process took this one's answers over; restart it")
-            if len(wheel):
-                since, seen = seen - _REVOCATION_OVERLAP, now()
-                async with db.read() as connection:
-                    wheel.revoke(set(await accounts_store.revoked_since(connection, since)))
+            async with db.read() as connection:
+                wheel.revoke(set(await accounts_store.revoked_since(connection, seen - _REVOCATION_OVERLAP)))
         except TakoError as error:
-            _log.warning("heartbeat_failed", reason=error.message)
+            _log.warning("revocations_not_seen", reason=error.message)
+        else:
+            seen = now()
 
 
 async def _purge(db: Database, chat: Chat) -> None:

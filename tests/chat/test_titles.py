@@ -14,6 +14,7 @@ from tako.chat.providers.base import Finish, Text, UpstreamError
 from tako.chat.responses import Chat
 from tako.chat.store import Response
 from tako.core.accounts.principal import Principal
+from tako.core.bus import Alone
 from tako.core.db import Database
 from tako.core.feed import Feed
 from tako.core.journal import Journal
@@ -205,7 +206,7 @@ async def test_a_title_that_a_crash_interrupted_is_made_at_the_next_start(
     dead = Journal(db)
     await dead.__aenter__()
     settings = app.ChatSettings(limits(db), upstream_retries=0, unstored_grace=60)
-    died = app.opened(db, dead, Feed(), [provider], settings)
+    died = app.opened(db, Alone(), dead, Feed(), [provider], settings)
     chat = await died.__aenter__()
     response = await answered(chat, ann)
     await gate.reached.wait()

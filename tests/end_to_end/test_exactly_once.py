@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from tako.chat import fold, follow, quota, responses, store
+from tako.chat import answers, fold, follow, quota, store
 from tako.chat.dialects.responses import Responses
 from tako.chat.generation import Generation, Generations, Output
+from tako.chat.responses import Chat
 from tako.core.journal import Journal, Log
 from tako.core.journal import store as journal_store
 from tests.support.story import Action, random_actions, tell
@@ -126,10 +127,10 @@ def beginning_not_told_to_the_next_attempt(patch: pytest.MonkeyPatch) -> None:
 def stop_that_stops_nothing(patch: pytest.MonkeyPatch) -> None:
     """Promise 3."""
 
-    async def nothing(generation: Generation) -> None:
+    async def nothing(chat: Chat, response_id: str) -> None:
         return None
 
-    patch.setattr(responses, "stop", nothing)
+    patch.setattr(answers, "stop", nothing)
 
 
 def late_stop_hits_the_next_answer(patch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,15 @@ from tako.chat.store import Response
 from tako.core import ids
 from tako.core.accounts.models import principals
 from tako.core.accounts.principal import Principal, user_scopes
+from tako.core.bus import Alone
 from tako.core.db import Database, now
 from tako.core.feed import Feed
 from tako.core.journal import Journal
 from tako.core.site.settings import Choices, SiteSettings
 from tests.support.provider import Scripted
+
+# How long a process of PostgreSQL counts as alive without a sign of it, in seconds.
+LEASE = 0.5
 
 
 async def somebody(db: Database) -> Principal:
@@ -35,7 +39,10 @@ def limits(db: Database, *, title_model: str | None = None, daily_tokens: int = 
 async def opened(db: Database, provider: Scripted, of: Limits) -> AsyncIterator[Chat]:
     """A chat that asks that provider; opened again on the same database it is a new start."""
     settings = app.ChatSettings(of, upstream_retries=0, unstored_grace=60)
-    async with Journal(db) as journal, app.opened(db, journal, Feed(), [provider], settings) as chat:
+    async with (
+        Journal(db, lease=LEASE, every=LEASE / 5) as journal,
+        app.opened(db, Alone(), journal, Feed(), [provider], settings) as chat,
+    ):
         yield chat
 
 

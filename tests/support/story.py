@@ -26,6 +26,8 @@ from tests.support.upstream import Finish, Say, Step, Think, Turnstile, Upstream
 # What may happen, and a number that says to whom or how much.
 ACTIONS = (*("say",) * 4, *("join", "cut", "rejoin") * 2, "spin", "flush", "stop", "late", "crash")
 Action = tuple[str, int]
+# How long a dead process of PostgreSQL counts as alive, in seconds.
+LEASE = 0.15
 
 
 def random_actions(seed: int, count: int = 40) -> list[Action]:
@@ -93,6 +95,7 @@ class Told:
             data=folder,
             database_url=database_url,
             commit_interval=interval,
+            lease=LEASE,
             daily_tokens=10**9,
             upstream_retries=0,
             local={"enabled": False},
@@ -136,11 +139,22 @@ class Told:
         # What FastAPI serves has no part in the story, and takes longer to build than the story to tell.
         with mock.patch("tako.server._api", return_value=None):
             self.site = await self._stack.enter_async_context(_opened(Loaded(self.settings, self.sources)))
+        await self._taken_over()
         if not self.key:
             self.key = tokens.new_key()
             async with self.site.db.write() as connection:
                 user = await accounts.add_user(connection, f"{self.key}@example.org", "none", admin=False)
                 await accounts.add_key(connection, user.id, self.key, "test", ["chat"], None)
+
+    async def _taken_over(self) -> None:
+        """Until every answer that still runs is made, or ended, by this process: on PostgreSQL that takes a lease."""
+        foreign = text("SELECT count(*) FROM logs WHERE ended_at IS NULL AND process_id <> :process")
+        while True:
+            async with self.site.db.read() as connection:
+                count = await connection.execute(foreign, {"process": self.site.chat.journal.process_id})
+            if not count.scalar() and not self.site.chat.journal._adopted:
+                return
+            await asyncio.sleep(LEASE / 3)
 
     async def crash(self) -> None:
         """As kill -9: nothing that the process still had in hand is done. Connections break."""

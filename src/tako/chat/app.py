@@ -1,7 +1,7 @@
 """The chat as an app of the site: its parts in the order in which they open, and what it throws away."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -14,9 +14,12 @@ from tako.chat.owner.providers import load
 from tako.chat.providers.base import Provider
 from tako.chat.responses import Chat, Limits
 from tako.core import blobs
+from tako.core.bus import MODELS, Bus, reloading
+from tako.core.chores import running
 from tako.core.db import Database, now
+from tako.core.errors import TakoError
 from tako.core.feed import Feed
-from tako.core.journal import Journal
+from tako.core.journal import Journal, Left
 
 _log = structlog.get_logger("tako.chat")
 
@@ -36,22 +39,36 @@ class ChatSettings:
 
 @asynccontextmanager
 async def opened(
-    db: Database, journal: Journal, feed: Feed, providers: list[Provider], settings: ChatSettings
+    db: Database, bus: Bus, journal: Journal, feed: Feed, providers: list[Provider], settings: ChatSettings
 ) -> AsyncIterator[Chat]:
-    """The chat, ready to be asked, after it has decided about every answer that an earlier process left running."""
+    """The chat, ready to be asked. What dead processes left running is decided about before, where this is the only
+    process, and else as soon as their lease has lapsed."""
     catalog = Catalog(providers)
     try:
-        await load(db, catalog)
-        async with Generations(
-            db, journal, feed, retries=settings.upstream_retries, unstored_grace=settings.unstored_grace
-        ) as generations:
-            chat = Chat(db, journal, feed, catalog, generations, settings.limits)
-            for left in await journal.take_over():
-                await recovery.recover(chat, left)
-            async with titles.making(chat):
+        async with (
+            reloading(bus, MODELS, lambda: load(db, catalog)),
+            Generations(
+                db, journal, feed, retries=settings.upstream_retries, unstored_grace=settings.unstored_grace
+            ) as generations,
+        ):
+            chat = Chat(db, bus, journal, feed, catalog, generations, settings.limits)
+            if not journal.shared:
+                for left in await journal.take_over_all():
+                    await recovery.recover(chat, left)
+            async with recovery.recovering(chat) as adopt, running(lease=_hold(journal, adopt)), titles.making(chat):
                 yield chat
     finally:
         await catalog.close()
+
+
+async def _hold(journal: Journal, adopt: Callable[[Iterable[Left]], None]) -> None:
+    """Renew the lease of this process, and adopt the answers of those that do so no more."""
+    while True:
+        await asyncio.sleep(journal.every)
+        try:
+            adopt(await journal.beat())
+        except TakoError as error:
+            _log.warning("heartbeat_failed", reason=error.message)
 
 
 async def drain(chat: Chat, grace: float) -> None:

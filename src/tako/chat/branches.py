@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tako.chat import store
+from tako.chat import answers, store
 from tako.chat.dialects.compact import Compact
 from tako.chat.entries import Appended, PartKind, PartOpened, decode
 from tako.chat.responses import Chat
 from tako.chat.store import Conversation, Item, Message, Running
 from tako.core.accounts.principal import Principal, authorize
 from tako.core.feed import Hint
+from tako.core.journal import Log
 
 _PASSED = 1 << 60
 _TYPES: dict[PartKind, str] = {"text": "message", "reasoning": "reasoning"}
@@ -59,8 +60,8 @@ async def show(
     """The last `limit` messages before the message `before` on the branch that ends with `leaf_id` (None: the current
     leaf). Raises `NotFound`.
 
-    Database and memory are looked at one after the other, so an answer may end in between. Then the database is read
-    again: it has the whole answer. Who joins a growing one with its cursor misses and repeats nothing.
+    The database and the logs are looked at one after the other, so an answer may end in between. Then the database is
+    read again: it has the whole answer. Who joins a growing one with its cursor misses and repeats nothing.
     """
     missing: set[str] = set()
     while True:
@@ -69,8 +70,9 @@ async def show(
             authorize(principal, "chat:read", owner_id=conversation.principal_id, missing=store.no_conversation())
             running = (await store.running_in(connection, [conversation.id])).get(conversation.id, [])
             shown = await _page(connection, conversation, leaf_id or conversation.leaf_id, before, limit)
-        growing = {found.message_id: _growing(chat, found) for found in running}
-        absent = {found.response_id for found in running if chat.journal.find(found.response_id) is None}
+        logs = {found.response_id: await answers.log_of_id(chat, found.response_id) for found in running}
+        growing = {found.message_id: _growing(found, logs[found.response_id]) for found in running}
+        absent = {response_id for response_id, log in logs.items() if log is None}
         # What is absent twice has just been begun, or waits for somebody to take it over: nothing of it is shown yet.
         if absent <= missing:
             return _with_growing(shown, running, growing)
@@ -117,9 +119,8 @@ async def _message_of(connection: AsyncConnection, conversation: Conversation, m
     return message
 
 
-def _growing(chat: Chat, running: Running) -> Growing:
+def _growing(running: Running, log: Log | None) -> Growing:
     """What its log shows now."""
-    log = chat.journal.find(running.response_id)
     state = Compact(_PASSED)
     opened: list[PartOpened] = []
     texts: list[list[str]] = []

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tako.chat import responses, store
+from tako.chat import answers, responses, store
 from tako.chat.entries import clean
 from tako.chat.responses import Chat, InputItem, message_item
 from tako.chat.store import Conversation, Item
@@ -85,7 +85,7 @@ async def delete(chat: Chat, principal: Principal, conversation_id: str) -> None
         version = await store.update_conversation(connection, row.id, deleted_at=now())
         running = await store.running_in(connection, [row.id], titles=True)
     _tell(chat, replace(row, version=version), "deleted")
-    await responses.stop_all(chat, [found.response_id for found in running.get(row.id, ())])
+    await answers.stop_all(chat, [found.response_id for found in running.get(row.id, ())])
 
 
 async def restore(chat: Chat, principal: Principal, conversation_id: str) -> Conversation:
@@ -110,7 +110,7 @@ async def stop(chat: Chat, principal: Principal, conversation_id: str, response_
         authorize(principal, "chat", owner_id=row.principal_id, missing=store.no_conversation())
         running = await store.running_in(connection, [row.id])
     meant = [found.response_id for found in running.get(row.id, ()) if response_id in (None, found.response_id)]
-    await responses.stop_all(chat, meant)
+    await answers.stop_all(chat, meant)
     return meant
 
 

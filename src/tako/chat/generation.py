@@ -130,12 +130,13 @@ class Generation:
         self._end: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._leaving: asyncio.TimerHandle | None = None
+        self._parting: asyncio.Task[None] | None = None
         self.task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         """Its question is stored: ask, unless somebody has stopped it meanwhile."""
         self.committed.set()
-        if self._end is None:
+        if self._end is None and not self.log.fenced:
             self.task = asyncio.create_task(self.run(), name=f"generation-{self.response.id}")
 
     async def run(self) -> None:
@@ -163,6 +164,14 @@ class Generation:
                 self.task.cancel()
         return self._end
 
+    def lose(self) -> None:
+        """Somebody else has its log: what it does now is for nobody, and its upstream is let go."""
+        if self._end is None:
+            self._owner.drop(self)
+            self._forget_times()
+            if self.task is not None:
+                self.task.cancel()
+
     def tokens(self) -> int:
         """About how many the answer has so far."""
         return estimate(self._output.text())
@@ -186,14 +195,24 @@ class Generation:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._owner.drop(self)
-        if self._deadline is not None:
-            self._deadline.cancel()
+        self._forget_times()
         if not task.cancelled() and (error := task.exception()) is not None:
             # A bug: the log stays open in the database, and the next start closes it. Readers must not wait for that.
             _log.error("end_failed", response=self.response.id, exc_info=error)
             self.log.fence()
 
+    def _forget_times(self) -> None:
+        for timer in (self._deadline, self._leaving):
+            if timer is not None:
+                timer.cancel()
+
     def _abandoned(self) -> None:
+        self._parting = asyncio.create_task(self._part(), name=f"parting-{self.response.id}")
+
+    async def _part(self) -> None:
+        """End it for want of readers, unless it has one in another process, which made it a background one."""
+        with contextlib.suppress(Unavailable):
+            self.detached = self.detached or await self._owner.in_background(self.response)
         if self.readers == 0 and not self.detached:
             self.end(CANCELLED)
 
@@ -299,7 +318,6 @@ class Generation:
                 _log.error("end_not_stored_yet", response=self.response.id, reason=error.message)
                 await asyncio.sleep(1)
             except Fenced:
-                _log.warning("response_was_taken_over", response=self.response.id)
                 return
             else:
                 self._owner.tell(self.response, hint)
@@ -359,6 +377,7 @@ class Generations:
         self._running: dict[str, Generation] = {}
         self._quiet = asyncio.Event()
         self._quiet.set()
+        journal.on_lost = self._lost
 
     async def __aenter__(self) -> "Generations":
         return self
@@ -414,6 +433,11 @@ class Generations:
             for end in unstored:
                 end.cancel()
             await asyncio.gather(*unstored, return_exceptions=True)
+
+    async def in_background(self, response: Response) -> bool:
+        """As the database has it now."""
+        async with self._db.read() as connection:
+            return (await store.response(connection, response.id, hidden=True)).background
 
     async def record_retry(self, generation: Generation, error: UpstreamError) -> None:
         name = generation.provider.name if generation.provider else ""
@@ -501,6 +525,11 @@ class Generations:
         if hint is not None:
             self._feed.publish(response.principal_id, hint)
         self.on_end(response)
+
+    def _lost(self, response_id: str) -> None:
+        if (generation := self._running.get(response_id)) is not None:
+            _log.warning("response_was_taken_over", response=response_id)
+            generation.lose()
 
     def _keep(self, generation: Generation) -> None:
         self._running[generation.response.id] = generation

@@ -1,5 +1,8 @@
 """What becomes of an answer whose process died: it goes on where that can be, else it is closed with all it has."""
 
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -7,45 +10,98 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tako.chat import history, places, responses, store
-from tako.chat.generation import INTERRUPTED, Output
+from tako.chat.generation import INTERRUPTED, Outcome, Output
 from tako.chat.places import Spot
 from tako.chat.providers.base import Model, Prompt, Turn
 from tako.chat.responses import Chat
 from tako.chat.store import Response
 from tako.chat.tokens import estimate
-from tako.core.errors import NotFound
+from tako.core.chores import running
+from tako.core.errors import NotFound, Unavailable
 from tako.core.journal import Left
 
 _log = structlog.get_logger("tako.recovery")
 
 # An answer that was begun this often is not begun again, whatever takes it over.
 MAX_ATTEMPTS = 4
+# Between two tries while the database does not answer, in seconds.
+RETRY = 1.0
+
+
+@asynccontextmanager
+async def recovering(chat: Chat) -> AsyncIterator[Callable[[Iterable[Left]], None]]:
+    """While the block runs, what it is given is decided about, one answer after the other. One that the database does
+    not let be decided about yet is tried again."""
+    waiting: asyncio.Queue[Left] = asyncio.Queue()
+
+    async def recover_for_ever() -> None:
+        while True:
+            left = await waiting.get()
+            try:
+                await recover(chat, left)
+            except Unavailable as error:
+                _log.warning("answer_not_recovered_yet", response=left.log_id, reason=error.message)
+                waiting.put_nowait(left)
+                await asyncio.sleep(RETRY)
+
+    def take(lefts: Iterable[Left]) -> None:
+        for left in lefts:
+            waiting.put_nowait(left)
+
+    async with running(recovery=recover_for_ever()):
+        yield take
 
 
 async def recover(chat: Chat, left: Left) -> None:
     """Decide about an answer whose process died: go on where that is possible, else close it with all that it has."""
-    async with chat.db.write() as connection:
-        row = await store.response(connection, left.log_id, hidden=True)
-        attempts = await store.count_attempts(connection, row.id)
-        await store.end_attempt(connection, row.id, "lost")
-    entries = [row.created]
-    while (n := len(entries)) in left.entries:
-        entries.append(left.entries[n])
-    log = chat.journal.open(row.id, left.epoch, entries)
-    model_and_provider = chat.catalog.get(row.model)
-    if model_and_provider is None:
-        await chat.generations.close(row, log, INTERRUPTED, None, attempts)
+    found = await _found(chat, left)
+    if found is None:
         return
-    model, provider = model_and_provider
-    prompt = await _continuation(chat, row, model, Output.of(entries)) if attempts < MAX_ATTEMPTS else None
-    if prompt is None:
+    row, attempts = found
+    entries = _entries(row, left)
+    model, provider = chat.catalog.get(row.model) or (None, None)
+    prompt = None
+    if model is not None and attempts < MAX_ATTEMPTS:
+        prompt = await _continuation(chat, row, model, Output.of(entries))
+    if prompt is None or provider is None:
         _log.info("answer_closed_after_crash", response=row.id, entries=len(entries))
-        await chat.generations.close(row, log, INTERRUPTED, provider, attempts)
+        await _close(chat, row, left, INTERRUPTED, attempts)
         return
     _log.info("answer_goes_on_after_crash", response=row.id, entries=len(entries))
     async with chat.db.write() as connection:
         await store.add_attempt(connection, row.id, left.epoch, provider.name)
+    log = chat.journal.open(row.id, left.epoch, entries)
     responses.begin(chat, chat.generations.add(row, provider, log, prompt, attempts + 1))
+
+
+async def close(chat: Chat, left: Left, outcome: Outcome) -> None:
+    """End it so, with all that its log holds, and wait until that is stored."""
+    if (found := await _found(chat, left)) is not None:
+        row, attempts = found
+        await _close(chat, row, left, outcome, attempts)
+
+
+async def _found(chat: Chat, left: Left) -> tuple[Response, int] | None:
+    """The response, and how often it was begun; None when it has ended after all."""
+    async with chat.db.write() as connection:
+        row = await store.response(connection, left.log_id, hidden=True)
+        if row.completed_at is not None:
+            return None
+        await store.end_attempt(connection, row.id, "lost")
+        return row, await store.count_attempts(connection, row.id)
+
+
+async def _close(chat: Chat, row: Response, left: Left, outcome: Outcome, attempts: int) -> None:
+    _, provider = chat.catalog.get(row.model) or (None, None)
+    log = chat.journal.open(row.id, left.epoch, _entries(row, left))
+    await chat.generations.close(row, log, outcome, provider, attempts)
+
+
+def _entries(row: Response, left: Left) -> list[bytes]:
+    entries = [row.created]
+    while (n := len(entries)) in left.entries:
+        entries.append(left.entries[n])
+    return entries
 
 
 async def _continuation(chat: Chat, row: Response, model: Model, output: Output) -> Prompt | None:

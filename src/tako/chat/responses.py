@@ -1,8 +1,8 @@
-"""Asking: a response is created in one transaction, and its generation begins. Also finding, joining and stopping."""
+"""Asking: a response is created in one transaction, and its generation begins."""
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -14,15 +14,16 @@ from tako.chat import history, places, quota, store
 from tako.chat.catalog import Catalog
 from tako.chat.dialects import responses as dialect
 from tako.chat.entries import Created, clean, encode
-from tako.chat.generation import CANCELLED, Generation, Generations
+from tako.chat.generation import Generation, Generations
 from tako.chat.places import Place, Spot
 from tako.chat.providers.base import Model, Prompt, Provider, Turn, UpstreamError
 from tako.chat.store import Item, Response
 from tako.chat.tokens import PER_MESSAGE, estimate
 from tako.core import blobs, ids
 from tako.core.accounts.principal import Principal, authorize
+from tako.core.bus import Bus
 from tako.core.db import Database, now
-from tako.core.errors import Conflict, Invalid, NotFound, Unavailable, Unprocessable
+from tako.core.errors import Conflict, NotFound, Unavailable, Unprocessable
 from tako.core.feed import Feed, Hint
 from tako.core.journal import Journal
 from tako.core.site.settings import SiteSettings
@@ -108,6 +109,7 @@ class Chat:
     def __init__(
         self,
         db: Database,
+        bus: Bus,
         journal: Journal,
         feed: Feed,
         catalog: Catalog,
@@ -115,6 +117,7 @@ class Chat:
         limits: Limits,
     ) -> None:
         self.db = db
+        self.bus = bus
         self.journal = journal
         self.feed = feed
         self.catalog = catalog
@@ -178,63 +181,6 @@ async def find(chat: Chat, principal: Principal, response_id: str) -> Response:
         row = await store.response(connection, response_id)
     authorize(principal, "chat:read", owner_id=row.principal_id, missing=store.no_response())
     return row
-
-
-async def cancel(chat: Chat, principal: Principal, response_id: str) -> Response:
-    """Stop it and wait for its end; what has ended already stays as it is. Only background responses can be cancelled
-    by name: a foreground one is cancelled by closing its connection."""
-    authorize(principal, "chat")
-    row = await find(chat, principal, response_id)
-    generation = chat.generations.find(response_id)
-    if generation is not None:
-        if not generation.detached:
-            raise Invalid(
-                "Only background responses can be cancelled; to stop this one, close its connection.",
-                code="not_background",
-            )
-        await stop(generation)
-    elif not row.background:
-        raise Invalid("Only background responses can be cancelled.", code="not_background")
-    async with chat.db.read() as connection:
-        # One that was not to be stored may have expired with its end.
-        return await store.response(connection, response_id, hidden=True)
-
-
-async def stop(generation: Generation) -> None:
-    """End a running answer as cancelled, with all that was shown. Waits until the end is stored."""
-    try:
-        async with asyncio.timeout(10):
-            await asyncio.shield(generation.end(CANCELLED))
-    except TimeoutError:
-        raise Unavailable(
-            "The answer has been stopped, but the database does not take its end yet.", code="storage_full"
-        ) from None
-
-
-async def stop_all(chat: Chat, response_ids: Sequence[str]) -> None:
-    """Stop those of them that run."""
-    running = [found for response_id in response_ids if (found := chat.generations.find(response_id)) is not None]
-    await asyncio.gather(*map(stop, running))
-
-
-async def join(chat: Chat, response: Response) -> Generation | None:
-    """Somebody follows a running answer from another connection: it goes on without the first one."""
-    generation = chat.generations.find(response.id)
-    if generation is not None and not generation.detached:
-        generation.detached = True
-        async with chat.db.write() as connection:
-            await store.update_response(connection, response.id, background=True)
-    return generation
-
-
-async def delete(chat: Chat, principal: Principal, response_id: str) -> None:
-    """Stop it if it runs, and forget it. A message that it filled stays in its conversation."""
-    authorize(principal, "chat")
-    row = await find(chat, principal, response_id)
-    if generation := chat.generations.find(row.id):
-        await stop(generation)
-    async with chat.db.write() as connection:
-        await store.delete_response(connection, row.id)
 
 
 def begin(chat: Chat, generation: Generation) -> None:

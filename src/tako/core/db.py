@@ -70,10 +70,11 @@ class Database:
 
     `url` is `sqlite:///path` or `postgresql://…`. `read()` gives a connection that sees one consistent state;
     `write()` gives one transaction that is committed on leaving and rolled back on an exception; `patient` says that
-    it will take long, so that SQLite does it beside the event loop.
+    it will take long, so that SQLite does it beside the event loop. On PostgreSQL a transaction in which nothing
+    happens for half a `lease` (in seconds) is rolled back: a process that is paused must not hold what others wait for.
     """
 
-    def __init__(self, url: str, *, readers: int = 4, max_pages: int = 0) -> None:
+    def __init__(self, url: str, *, readers: int = 4, max_pages: int = 0, lease: float = 15.0) -> None:
         self.url = parse_url(url)
         self.dialect: Literal["sqlite", "postgresql"] = (
             "sqlite" if self.url.get_backend_name() == "sqlite" else "postgresql"
@@ -88,7 +89,12 @@ class Database:
             self._read_engine = _sqlite_engine(self.url, self.pragmas, pool_size=readers, reader=True)
         else:
             self._write_engine = create_async_engine(
-                self.url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True
+                self.url,
+                pool_size=10,
+                max_overflow=10,
+                pool_pre_ping=True,
+                hide_parameters=True,
+                connect_args={"options": f"-c idle_in_transaction_session_timeout={round(lease * 500)}"},
             )
             self._read_engine = self._write_engine
 

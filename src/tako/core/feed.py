@@ -1,16 +1,18 @@
 """Hints about what changed, to every browser of the principal whom it concerns: one stream per browser.
 
 A hint says that there is something new to read, never what. Hints are not kept: who connects, or was too slow for the
-few that are remembered, reads everything again. So a lost hint is lateness, not loss, and `publish` may one day hand
-them to other processes too.
+few that are remembered, reads everything again. So a lost hint is lateness, not loss. The bus carries them to the other
+processes of the site.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 import msgspec
+
+from tako.core.bus import FEED, Alone, Bus
 
 # Hints that are remembered for a reader that is slower than they come.
 KEPT = 256
@@ -28,16 +30,27 @@ class Hint:
     version: int
 
 
-class Feed:
-    """The hints of this process, apart for each principal. Costs nothing for those who follow none."""
+class _Told(msgspec.Struct):
+    """What one process tells the others."""
 
-    def __init__(self) -> None:
+    principal_id: str
+    hints: list[Hint]
+
+
+class Feed:
+    """The hints of the site, apart for each principal. Costs nothing for those who follow none."""
+
+    def __init__(self, bus: Bus | None = None) -> None:
         self._channels: WeakValueDictionary[str, _Channel] = WeakValueDictionary()
+        self._bus = bus or Alone()
+        self._bus.listen(FEED, self._heard)
+        self._bus.on_gap(self._reload)
 
     def publish(self, principal_id: str, *hints: Hint) -> None:
         """Tell all that principal's readers. Call it after the commit: whoever hears of it reads at once."""
         if channel := self._channels.get(principal_id):
-            channel.add(hints)
+            channel.add([frame(hint) for hint in hints])
+        self._bus.tell(FEED, msgspec.json.encode(_Told(principal_id, list(hints))).decode())
 
     def follow(self, principal_id: str) -> "Follower":
         """A reader's place: after all that was published so far."""
@@ -45,6 +58,21 @@ class Feed:
         if channel is None:
             channel = self._channels[principal_id] = _Channel()
         return Follower(channel)
+
+    def _heard(self, body: str) -> None:
+        told = msgspec.json.decode(body, type=_Told)
+        if channel := self._channels.get(told.principal_id):
+            channel.add([frame(hint) for hint in told.hints])
+
+    def _reload(self) -> None:
+        """Hints of other processes may have been lost."""
+        for channel in list(self._channels.values()):
+            channel.add([RELOAD])
+
+
+def frame(hint: Hint) -> bytes:
+    data = msgspec.json.encode({"id": hint.id, "version": hint.version})
+    return b"event: " + hint.kind.encode() + b"\ndata: " + data + b"\n\n"
 
 
 class Follower:
@@ -84,11 +112,9 @@ class _Channel:
         self.end = 0
         self.waiters: dict[Callable[[], None], None] = {}
 
-    def add(self, hints: tuple[Hint, ...]) -> None:
-        for hint in hints:
-            data = msgspec.json.encode({"id": hint.id, "version": hint.version})
-            self.frames.append(b"event: " + hint.kind.encode() + b"\ndata: " + data + b"\n\n")
-            self.end += 1
+    def add(self, frames: Sequence[bytes]) -> None:
+        self.frames.extend(frames)
+        self.end += len(frames)
         waiters, self.waiters = self.waiters, {}
         for wake in waiters:
             wake()

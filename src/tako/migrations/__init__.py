@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from tako.core.db import Database
 from tako.core.errors import Misconfigured, Unavailable
 
-HEAD = "0001"
+HEAD = "0002"
 
 
 async def upgrade(database_url: str) -> None:

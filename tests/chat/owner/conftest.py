@@ -14,6 +14,7 @@ from tako.chat.responses import Ask, Chat, InputItem, Limits
 from tako.chat.store import Response
 from tako.core.accounts import owner
 from tako.core.accounts.principal import Principal, user_scopes
+from tako.core.bus import Alone
 from tako.core.db import Database
 from tako.core.feed import Feed
 from tako.core.journal import Journal
@@ -30,7 +31,7 @@ async def chat(db: Database, upstream: Upstream) -> AsyncIterator[Chat]:
     settings = ChatSettings(Limits(100, 30, site), 0, 60.0)
     async with (
         Journal(db, interval=0.002) as journal,
-        app.opened(db, journal, Feed(), [configured], settings) as opened,
+        app.opened(db, Alone(), journal, Feed(), [configured], settings) as opened,
     ):
         yield opened
 

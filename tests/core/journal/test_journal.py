@@ -91,7 +91,7 @@ async def test_who_takes_over_finds_every_entry_that_was_shown(db: Database) -> 
     await dead.flush()
     shown = log.entries[1 : log.committed]
     async with Journal(db) as journal:
-        (left,) = await journal.take_over()
+        (left,) = await journal.take_over_all()
         assert left.log_id == "log_1"
         assert left.epoch == 2
         assert [left.entries[n] for n in range(1, len(left.entries) + 1)] == shown
@@ -103,7 +103,7 @@ async def test_what_was_fenced_cannot_end_the_log(db: Database) -> None:
     async with Journal(db) as paused:
         log = await begin(db, paused)
         async with Journal(db) as journal:
-            await journal.take_over()
+            await journal.take_over_all()
             with pytest.raises(Fenced):
                 await paused.end(log, [b"last"], nothing)
 
@@ -115,7 +115,7 @@ async def test_a_fenced_process_cannot_append(postgres: "object", db: Database) 
     async with Journal(db) as paused:
         log = await begin(db, paused)
         async with Journal(db) as journal:
-            await journal.take_over()
+            await journal.take_over_all()
             log.append(b"late")
             await log.wait_end()
             assert log.fenced
@@ -131,7 +131,7 @@ async def test_what_has_ended_is_swept_at_the_next_start(db: Database) -> None:
         await log.wait(1)
         await journal.end(log, [b"last"], nothing)
     async with Journal(db) as journal:
-        assert await journal.take_over() == []
+        assert await journal.take_over_all() == []
     assert await stored(db) == 0
 
 
@@ -153,7 +153,7 @@ async def test_old_entries_are_trimmed_while_others_run(tmp_path: object) -> Non
     from pathlib import Path
 
     from tako import migrations
-    from tako.core.journal.store import SQLiteStore
+    from tako.core.journal.sqlite import SQLiteStore
 
     assert isinstance(tmp_path, Path)
     url = f"sqlite:///{tmp_path / 'tako.db'}"

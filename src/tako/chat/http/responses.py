@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
-from tako.chat import fold, follow, history, responses, store
+from tako.chat import answers, fold, follow, history, responses, store
 from tako.chat.dialects.responses import Responses
 from tako.chat.entries import AnyEntry, decode
 from tako.chat.generation import Generation
@@ -75,29 +75,30 @@ class ResponsesEndpoint:
         if not stream:
             await self._send_object(send, row, [])
             return
+        log = await answers.log_of(self.chat, row)
         last = self._last(row)
         if last is not None and after >= last and header(scope, b"last-event-id") is not None:
             # An EventSource would come again and again; this is how it is told that there is no more.
             await send({"type": "http.response.start", "status": 204, "headers": []})
             await send({"type": "http.response.body", "body": b""})
             return
-        if last is None and after >= self._committed(row):
+        if log is not None and after >= self.tails.of(log, Responses).rendered:
             raise Invalid(
                 f"starting_after={after} is past the last event of this response.",
                 code="invalid_cursor",
                 param="starting_after",
             )
-        generation = await responses.join(self.chat, row)
+        generation = await answers.join(self.chat, row)
         await self._stream(scope, send, principal, row, after, [], generation)
 
     async def _cancel(self, scope: Scope, send: Send, response_id: str) -> None:
         principal = await self.authenticator.principal(scope)
-        row = await responses.cancel(self.chat, principal, response_id)
+        row = await answers.cancel(self.chat, principal, response_id)
         await self._send_object(send, row, [])
 
     async def _delete(self, scope: Scope, send: Send, response_id: str) -> None:
         principal = await self.authenticator.principal(scope)
-        await responses.delete(self.chat, principal, response_id)
+        await answers.delete(self.chat, principal, response_id)
         await send_json(send, 200, {"id": response_id, "object": "response", "deleted": True})
 
     async def _input_items(self, scope: Scope, send: Send, response_id: str) -> None:
@@ -143,17 +144,20 @@ class ResponsesEndpoint:
                 generation.leave(self.foreground_grace)
 
     async def _source(self, row: Response, after: int) -> Source:
-        log = self.chat.journal.find(row.id)
+        log = await answers.log_of(self.chat, row)
         if log is not None:
             return follow.Live(self.tails.of(log, Responses), Responses, after)
+        row = await self._stored(row)
+        return follow.Ended(follow.replay(Responses(after), fold.load(row.fold or b"").entries()))
+
+    async def _stored(self, row: Response) -> Response:
+        """The response that ran when it was read, and does so no longer, with its fold."""
         if row.fold is None:
             async with self.chat.db.read() as db:
-                row = await store.response(db, row.id)
+                row = await store.response(db, row.id, hidden=True)
         if row.fold is None:
-            raise Unavailable(
-                "This response is being taken over after a crash; ask again in a moment.", code="orphaned"
-            )
-        return follow.Ended(follow.replay(Responses(after), fold.load(row.fold).entries()))
+            raise Unavailable("This response is being taken over; ask again in a moment.", code="orphaned")
+        return row
 
     async def _send_when_ended(
         self,
@@ -164,7 +168,7 @@ class ResponsesEndpoint:
         generation: Generation | None,
     ) -> None:
         """A foreground request without a stream: one object, when the answer is whole or its client has gone."""
-        log = self.chat.journal.find(row.id)
+        log = await answers.log_of(self.chat, row)
         if log is not None:
             gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             client = connection(scope)
@@ -195,7 +199,9 @@ class ResponsesEndpoint:
 
     async def _send_object(self, send: Send, row: Response, headers: list[Header]) -> None:
         """The response as of now, with the number of the last event that its text includes."""
-        log = self.chat.journal.find(row.id)
+        log = await answers.log_of(self.chat, row)
+        if log is None:
+            row = await self._stored(row)
         state = Responses(after=_SKIP_ALL)
         for entry in self._entries(row, log):
             state.feed(entry)
@@ -217,11 +223,6 @@ class ResponsesEndpoint:
         for entry in fold.load(row.fold).entries():
             state.feed(entry)
         return state.next - 1
-
-    def _committed(self, row: Response) -> int:
-        """How many events may be shown so far."""
-        log = self.chat.journal.find(row.id)
-        return _SKIP_ALL if log is None else self.tails.of(log, Responses).rendered
 
 
 def page_of(items: list[dict[str, Any]], query: dict[str, list[str]]) -> dict[str, Any]:

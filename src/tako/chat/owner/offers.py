@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tako.chat.catalog import Offer
 from tako.chat.owner import store
-from tako.chat.owner.providers import fixed, load
+from tako.chat.owner.providers import changed, fixed
 from tako.chat.owner.store import ModelRow
 from tako.chat.responses import Chat
 from tako.core import names
@@ -70,7 +70,7 @@ async def add(chat: Chat, by: Principal, row: ModelRow) -> None:
             raise store.id_taken(row.id)
         await store.add_model(connection, row)
     _log.info("model_added", model=row.id, by=by.id)
-    await load(chat.db, chat.catalog)
+    await changed(chat)
 
 
 async def change(chat: Chat, by: Principal, model_id: str, changes: Mapping[str, Any]) -> None:
@@ -90,7 +90,7 @@ async def change(chat: Chat, by: Principal, model_id: str, changes: Mapping[str,
         if terms:
             await store.offer(connection, model_id, **terms)
     _log.info("model_changed", model=model_id, by=by.id, changes=sorted(changes))
-    await load(chat.db, chat.catalog)
+    await changed(chat)
 
 
 async def remove(chat: Chat, by: Principal, model_id: str) -> None:
@@ -101,7 +101,7 @@ async def remove(chat: Chat, by: Principal, model_id: str) -> None:
         await _added(connection, chat, model_id)
         await store.remove_model(connection, model_id)
     _log.info("model_removed", model=model_id, by=by.id)
-    await load(chat.db, chat.catalog)
+    await changed(chat)
 
 
 async def order(chat: Chat, by: Principal, model_ids: Sequence[str]) -> None:
@@ -119,7 +119,7 @@ async def order(chat: Chat, by: Principal, model_ids: Sequence[str]) -> None:
             if model_id not in known:
                 raise no_model(model_id)
         await store.order(connection, [*model_ids, *(model_id for model_id in known if model_id not in model_ids)])
-    await load(chat.db, chat.catalog)
+    await changed(chat)
 
 
 def checked(row: ModelRow) -> ModelRow:

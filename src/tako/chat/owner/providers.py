@@ -21,6 +21,7 @@ from tako.chat.responses import Chat
 from tako.core import ids, names
 from tako.core.accounts import store as accounts
 from tako.core.accounts.principal import Principal, authorize
+from tako.core.bus import MODELS
 from tako.core.db import Database
 from tako.core.errors import Invalid
 
@@ -44,6 +45,12 @@ async def load(db: Database, catalog: Catalog) -> None:
         catalog.offer(added, terms)
         for provider in kept.values():
             await provider.retire()
+
+
+async def changed(chat: Chat) -> None:
+    """Offer what is stored now, here and in the other processes."""
+    await load(chat.db, chat.catalog)
+    chat.bus.tell(MODELS, "changed")
 
 
 def fixed(provider: Provider) -> str:
@@ -81,7 +88,7 @@ async def add(
         await accounts.hold_admin(connection, by.id)
         await store.add_provider(connection, row)
     _log.info("provider_added", provider=row.id, by=by.id)
-    await load(chat.db, chat.catalog)
+    await changed(chat)
     return row
 
 
@@ -113,7 +120,7 @@ async def change(chat: Chat, by: Principal, provider_id: str, changes: Mapping[s
             await store.update_provider(connection, row.id, **values)
         row = await store.provider(connection, row.id)
     _log.info("provider_changed", provider=row.id, by=by.id)
-    await load(chat.db, chat.catalog)
+    await changed(chat)
     return row
 
 
@@ -125,7 +132,7 @@ async def remove(chat: Chat, by: Principal, provider_id: str) -> None:
         await store.provider(connection, provider_id, lock=True)
         await store.remove_provider(connection, provider_id)
     _log.info("provider_removed", provider=provider_id, by=by.id)
-    await load(chat.db, chat.catalog)
+    await changed(chat)
 
 
 def normal_url(text: str) -> str:

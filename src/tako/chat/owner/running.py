@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import structlog
 
-from tako.chat import responses
+from tako.chat import answers
 from tako.chat import store as chat_store
 from tako.chat.owner import store
 from tako.chat.owner.store import RunningRow
 from tako.chat.responses import Chat
 from tako.core import ids
 from tako.core.accounts.principal import Principal, authorize
-from tako.core.errors import NotFound, Unavailable
+from tako.core.errors import NotFound
 
 _log = structlog.get_logger("tako.running")
 
@@ -34,15 +34,13 @@ async def list_all(chat: Chat, by: Principal) -> list[Running]:
 
 
 async def stop(chat: Chat, by: Principal, response_id: str) -> None:
-    """End it as cancelled with all that was shown; what has ended stays as it is. Raises `Denied`, `NotFound`."""
+    """End it as cancelled with all that was shown; what has ended stays as it is. Raises `Denied`, `NotFound`,
+    `Unavailable`."""
     authorize(by, "admin")
     if not ids.is_id(response_id, "resp"):
         raise NotFound("There is no such response.", code="response_not_found")
-    if generation := chat.generations.find(response_id):
-        await responses.stop(generation)
-        _log.info("answer_stopped_by_admin", response=response_id, by=by.id)
-        return
     async with chat.db.read() as connection:
         row = await chat_store.response(connection, response_id, hidden=True)
     if row.completed_at is None:
-        raise Unavailable("Another process makes this answer; ask again in a moment.", code="not_here")
+        await answers.stop(chat, row.id)
+        _log.info("answer_stopped_by_admin", response=row.id, by=by.id)

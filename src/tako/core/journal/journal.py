@@ -7,17 +7,27 @@ commits, and 17 µs at 2 ms apart).
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tako.core.bus import CAME, LOGS, LOST, Alone, Bus
+from tako.core.chores import running
 from tako.core.db import Database
 from tako.core.errors import TakoError, Unavailable
 from tako.core.journal import store
+from tako.core.journal.lease import Lapses
 from tako.core.journal.log import Log
+from tako.core.journal.sqlite import SQLiteStore
+
+if TYPE_CHECKING:
+    from tako.core.journal.following import Following, Whole
 
 _log = structlog.get_logger("tako.journal")
 
@@ -41,12 +51,33 @@ class Left:
 
 
 class Journal:
-    """Use as an async context manager, after the schema is there. `interval` is in seconds."""
+    """Use as an async context manager, after the schema is there. Times are in seconds: `interval` between two
+    commits, `every` between two heartbeats, `lease` without one after which a process counts as dead.
 
-    def __init__(self, db: Database, *, interval: float = 0.002) -> None:
+    `on_lost` is called with the id of each log that somebody else has taken while it ran here.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        bus: Bus | None = None,
+        *,
+        interval: float = 0.002,
+        lease: float = 15.0,
+        every: float = 5.0,
+    ) -> None:
+        self.on_lost: Callable[[str], None] = _nothing
+        self.every = every
         self._db = db
+        self._bus = bus or Alone()
         self._interval = interval
-        self._store: store.Store = store.SQLiteStore(db) if db.dialect == "sqlite" else store.PostgresStore(db)
+        self._store, self._following = _parts(db, interval)
+        self._lease = lease
+        self._lapses = Lapses(lease, every, time.monotonic)
+        self._others = False
+        self._suspect = asyncio.Event()
+        self._adopted: set[str] = set()  # handed out as `Left`, and not opened yet
+        self._unsure = False  # a transaction that made a log ours may have been committed although it failed
         self._running: dict[str, Log] = {}
         self._pending: dict[str, Log] = {}
         self._pending_bytes = 0
@@ -55,17 +86,23 @@ class Journal:
         self._room.set()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._writer: asyncio.Task[None] | None = None
+        self._chores = contextlib.AsyncExitStack()
         self.process_id = ""
         self.commits = 0
         self._cannot_append: str | None = None
         self._cannot_end: dict[str, str] = {}
 
     async def __aenter__(self) -> "Journal":
-        async with self._db.write() as connection:
-            self.process_id = await store.register(connection)
-        await self._store.open(self.process_id)
-        self._writer = asyncio.create_task(self._write(), name="journal-writer")
+        await self._register()
+        self._bus.listen(CAME, self._somebody_came)
+        self._bus.listen(LOST, self._told_of_a_loss)
+        chores = {"journal": self._write(), "losses": self._look_for_losses()}
+        if self._following is not None:
+            self._bus.listen(LOGS, self._following.stale)
+            self._bus.on_gap(self._following.all_stale)
+            chores["following"] = self._following.read()
+        await self._chores.enter_async_context(running(**chores))
+        self._bus.tell(CAME, self.process_id)
         return self
 
     async def __aexit__(
@@ -73,11 +110,18 @@ class Journal:
     ) -> None:
         if self._cannot_append is None:
             await self.flush()
-        if self._writer is not None:
-            self._writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._writer
+        await self._chores.aclose()
+        if self._following is not None:
+            await self._following.close()
+            with contextlib.suppress(Unavailable):  # then its lease lapses
+                async with self._db.write() as connection:
+                    await store.leave(connection, self.process_id)
         await self._store.close()
+
+    async def _register(self) -> None:
+        async with self._db.write() as connection:
+            self.process_id = await store.register(connection)
+        await self._store.open(self.process_id)
 
     async def create(self, connection: AsyncConnection, log_id: str) -> int:
         """Within a transaction: a new log that this process owns. Returns its epoch, for `open`."""
@@ -85,17 +129,35 @@ class Journal:
 
     def open(self, log_id: str, epoch: int, entries: list[bytes]) -> Log:
         """The running log in memory. `entries` are durable, or are with the transaction that creates the log."""
-        log = Log(log_id, epoch, entries, self._dirty)
+        log = self._following.release(log_id) if self._following is not None else None
+        if log is None:
+            log = Log(log_id, epoch, entries, self._dirty)
+        else:  # its readers here go on reading
+            log.adopt(epoch, entries, self._dirty)
         self._running[log_id] = log
+        self._adopted.discard(log_id)
         return log
 
     def forget(self, log: Log) -> None:
-        """The transaction that created it was not committed."""
+        """The transaction that created it was not committed, as far as one knows."""
         self._running.pop(log.id, None)
+        self._unsure = True
 
     def find(self, log_id: str) -> Log | None:
         """The log, while it runs in this process; afterwards its fold is the truth."""
         return self._running.get(log_id)
+
+    async def follow(self, log_id: str, first: Sequence[bytes], whole: "Whole") -> Log | None:
+        """The log while it runs, in whatever process; None when it has ended. `first` are the entries that are kept
+        elsewhere; `whole` is asked for all of them once it has ended. Raises `Unavailable`."""
+        if (log := self.find(log_id)) is not None or self._following is None:
+            return log
+        return await self._following.follow(log_id, first, whole)
+
+    @property
+    def shared(self) -> bool:
+        """Other processes may write logs of this site too."""
+        return self._following is not None
 
     @property
     def problem(self) -> str | None:
@@ -139,22 +201,117 @@ class Journal:
         await self._store.discarded(log.id)
         self._running.pop(log.id, None)
         log.finish(tail)
+        self._tell()
 
-    async def take_over(self) -> list[Left]:
+    async def seize(self, log_id: str) -> Left | None:
+        """Make a log ours that runs in another process, dead or alive; None when it runs no more, or runs here."""
+        if log_id in self._running or log_id in self._adopted:
+            return None
+        async with self._owning() as connection:
+            seized = await store.seize(connection, log_id, self.process_id)
+        if seized is None:
+            return None
+        self._bus.tell(LOST, seized.owner)
+        self._bus.tell(LOGS, seized.owner)
+        try:
+            (left,) = await self._left({log_id: seized.epoch})
+        except BaseException:
+            self._unsure = True
+            raise
+        return left
+
+    async def take_over_all(self) -> list[Left]:
         """Own what every other process left running. Call it once at start, as the only serving process."""
         async with self._db.write() as connection:
-            epochs = await store.take_over(connection, self.process_id)
+            epochs = await store.take_over_all(connection, self.process_id)
             await store.sweep(connection)
+        return await self._left(epochs)
+
+    async def beat(self) -> list[Left]:
+        """Renew the lease, and own what processes left running whose lease has lapsed. On SQLite the file lock is the
+        lease, and nothing needs to be written."""
+        if self._following is None:
+            return []
+        try:
+            async with self._db.write() as connection:
+                signs = await store.beat(connection, self.process_id)
+        except Unavailable:
+            self._lapses.missed()
+            raise
+        self._following.all_stale()
+        if not any(sign.process_id == self.process_id and not sign.fenced for sign in signs):
+            await self._begin_anew()
+            return []
+        others = [sign for sign in signs if sign.process_id != self.process_id]
+        self._others = any(not sign.fenced for sign in others)
+        for dead in self._lapses.seen(others):
+            await self._bury(dead)
+        return await self._unattended() if self._unsure else []
+
+    async def _bury(self, dead: store.Sign) -> None:
+        async with self._owning() as connection:
+            epochs = await store.take_over(connection, self.process_id, dead)
+        if epochs or not dead.fenced:
+            _log.warning("process_taken_over", process=dead.process_id, answers=len(epochs))
+        self._unsure = self._unsure or bool(epochs)
+        self._bus.tell(LOST, dead.process_id)
+        self._bus.tell(LOGS, dead.process_id)
+
+    async def _begin_anew(self) -> None:
+        """Somebody took this process for dead, and has its logs: it is another one from now on."""
+        _log.error("lease_lost", running=len(self._running), lease_seconds=self._lease)
+        await self._register()
+        self._adopted.clear()
+        for log in list(self._running.values()):
+            self._lose(log)
+
+    async def _unattended(self) -> list[Left]:
+        """The logs that the database says are ours, and that nobody here has been told of."""
+        async with self._db.read() as connection:
+            epochs = await store.owned(connection, self.process_id)
+        unattended = {id: epoch for id, epoch in epochs.items() if id not in self._running and id not in self._adopted}
+        lefts = await self._left(unattended)
+        self._unsure = False
+        return lefts
+
+    async def _left(self, epochs: Mapping[str, int]) -> list[Left]:
         async with self._db.read() as connection:
             entries = await store.tails(connection, list(epochs))
+        self._adopted.update(epochs)
         return [Left(log_id, epoch, entries[log_id]) for log_id, epoch in epochs.items()]
 
-    async def beat(self) -> bool:
-        """Renew the lease. On SQLite the file lock is the lease, and nothing needs to be written."""
-        if self._db.dialect == "sqlite":
-            return True
-        async with self._db.write() as connection:
-            return await store.beat(connection, self.process_id)
+    @asynccontextmanager
+    async def _owning(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that makes logs ours. Should it fail, it may have been committed all the same."""
+        try:
+            async with self._db.write() as connection:
+                yield connection
+        except BaseException:
+            self._unsure = True
+            raise
+
+    async def _look_for_losses(self) -> None:
+        """Whenever somebody says that this process has lost a log: which one it is, so that its upstream is let go."""
+        while True:
+            await self._suspect.wait()
+            self._suspect.clear()
+            try:
+                async with self._db.read() as connection:
+                    taken = await store.taken(connection, list(self._running), self.process_id)
+            except Unavailable as error:
+                _log.warning("losses_not_seen", reason=error.message)  # the next append meets them
+                continue
+            for log_id in taken:
+                # One that is ending learns it by itself.
+                if (log := self._running.get(log_id)) is not None and not log.closed:
+                    self._lose(log)
+
+    def _somebody_came(self, process_id: str) -> None:
+        self._others = True
+
+    def _told_of_a_loss(self, process_id: str) -> None:
+        if process_id == self.process_id:
+            self._suspect.set()
 
     def _dirty(self, log: Log, size: int) -> None:
         self._pending[log.id] = log
@@ -200,6 +357,7 @@ class Journal:
             return
         lost = await self._append(rows)
         self.commits += 1
+        self._tell()
         for log in batch.values():
             if log.id in lost:
                 self._lose(log)
@@ -211,6 +369,12 @@ class Journal:
         self._running.pop(log.id, None)
         if not log.ended:
             log.fence()
+        self.on_lost(log.id)
+
+    def _tell(self) -> None:
+        """Something is new in one of our logs."""
+        if self._others:
+            self._bus.tell(LOGS, self.process_id)
 
     async def _append(self, rows: list[store.Row]) -> set[str]:
         """Commit the rows, however long the database needs to recover: they are the only copy."""
@@ -230,3 +394,18 @@ class Journal:
                     _log.warning("journal_writes_again")
                     self._cannot_append = None
                 return lost
+
+
+def _parts(db: Database, interval: float) -> "tuple[store.Store, Following | None]":
+    """Where entries are kept, and how those of other processes are read: of SQLite there is only one."""
+    if db.dialect == "sqlite":
+        return SQLiteStore(db), None
+    # Here, because psycopg takes a third of a second to import, which a site on SQLite need not wait for.
+    from tako.core.journal.following import Following
+    from tako.core.journal.postgres import PostgresStore
+
+    return PostgresStore(db), Following(db.url, interval)
+
+
+def _nothing(log_id: str) -> None:
+    """Nobody wants to know."""

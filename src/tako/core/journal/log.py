@@ -15,7 +15,19 @@ class Log:
     a number, so a slow one costs nothing here.
     """
 
-    __slots__ = ("_dirty", "_waiters", "closed", "committed", "ended", "entries", "epoch", "fenced", "id", "submitted")
+    __slots__ = (
+        "__weakref__",
+        "_dirty",
+        "_waiters",
+        "closed",
+        "committed",
+        "ended",
+        "entries",
+        "epoch",
+        "fenced",
+        "id",
+        "submitted",
+    )
 
     def __init__(self, log_id: str, epoch: int, entries: list[bytes], dirty: Callable[["Log", int], None]) -> None:
         self.id = log_id
@@ -35,6 +47,15 @@ class Log:
             raise Closed(self.id)
         self.entries.append(entry)
         self._dirty(self, len(entry))
+
+    def adopt(self, epoch: int, entries: list[bytes], dirty: Callable[["Log", int], None]) -> None:
+        """What was written elsewhere, and read here, is written here from now on; all of `entries` is durable."""
+        self.epoch = epoch
+        self.entries.extend(entries[len(self.entries) :])
+        self._dirty = dirty
+        self.closed = False
+        self.submitted = len(self.entries)
+        self.commit(self.submitted)
 
     def on_change(self, wake: Callable[[], None]) -> None:
         """Call `wake` once, at the next commit of this log or its end. Each reader has one registration at most."""

@@ -1,6 +1,6 @@
 """Tables of the journal. `journal_entries` holds running logs only: what ends is folded elsewhere."""
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, String, Table
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
 
 from tako.core.db import Micros, metadata
 
@@ -12,6 +12,7 @@ processes = Table(
     Column("started_at", Micros, nullable=False),
     Column("beat", Micros, nullable=False),  # grows with every heartbeat; observers count on their own clock
     Column("fenced_at", Micros),  # set by whoever takes its logs over: it may write no more
+    Column("revision", BigInteger, nullable=False, server_default="0"),  # grows when somebody takes one of its logs
 )
 
 logs = Table(

@@ -14,6 +14,7 @@ import structlog
 
 from tako.core import names
 from tako.core.accounts.principal import Principal, authorize
+from tako.core.bus import SITE, Alone, Bus
 from tako.core.db import Database
 from tako.core.errors import Conflict
 from tako.core.site import store
@@ -46,10 +47,11 @@ class SiteSettings:
     """The choices that count now. `configured` is what they are without the page; `fixed` says for each key that the
     page cannot change where it is set (a flag, a variable, a file)."""
 
-    def __init__(self, db: Database, configured: Choices, fixed: Mapping[str, str]) -> None:
+    def __init__(self, db: Database, configured: Choices, fixed: Mapping[str, str], bus: Bus | None = None) -> None:
         self.current = configured
         self.fixed = fixed
         self.db = db
+        self.bus = bus or Alone()
         self._configured = configured
         self._changing = asyncio.Lock()
 
@@ -79,6 +81,7 @@ class SiteSettings:
                         await store.put(connection, key, value, principal.id)
                 _log.info("site_changed", keys=sorted(changes), by=principal.id)
                 await self._load()
+                self.bus.tell(SITE, principal.id)
         return self.current
 
     async def _load(self) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qs
 
-from tako.chat import fold, follow, messages, responses, store
+from tako.chat import answers, fold, follow, messages, store
 from tako.chat.dialects import compact
 from tako.chat.dialects.compact import Compact
 from tako.chat.http.page.shapes import NewConversation, NewMessage, Regenerate
@@ -15,6 +15,7 @@ from tako.core.accounts.authenticate import Authenticator
 from tako.core.accounts.principal import Principal, authorize
 from tako.core.errors import Invalid, Unavailable
 from tako.core.http import Receive, Scope, Send, header, read_body
+from tako.core.journal import Log
 from tako.core.sse import Reader, Source, Wheel
 
 _PASSED = 1 << 60
@@ -63,15 +64,16 @@ class PageStreams:
         after = _after(query, header(scope, b"last-event-id"))
         response_id = query.get("response_id", [None])[-1]
         row = await messages.answer_of(self.chat, principal, message_id, response_id)
-        last = await self._last(row)
+        log = await answers.log_of(self.chat, row)
+        last = await self._last(row, log)
         if after > last:
             raise Invalid(f"after={after} is past the last event of this answer.", code="invalid_cursor", param="after")
-        if after and after == last and self.chat.journal.find(row.id) is None:
+        if after and after == last and log is None:
             # This is how an EventSource is told not to come again.
             await send({"type": "http.response.start", "status": 204, "headers": []})
             await send({"type": "http.response.body", "body": b""})
             return
-        await responses.join(self.chat, row)
+        await answers.join(self.chat, row)
         await self._answer(scope, send, principal, row, after)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send, path: list[str]) -> None:
@@ -121,15 +123,14 @@ class PageStreams:
             await reader.run()
 
     async def _source(self, row: Response, after: int) -> Source:
-        log = self.chat.journal.find(row.id)
+        log = await answers.log_of(self.chat, row)
         if log is not None:
             return follow.Live(self.tails.of(log, Compact), Compact, after)
         row = await self._stored(row)
         return follow.Ended(follow.replay(Compact(after), fold.load(row.fold or b"").entries()))
 
-    async def _last(self, row: Response) -> int:
+    async def _last(self, row: Response, log: Log | None) -> int:
         """The number of the last event that anybody may have seen."""
-        log = self.chat.journal.find(row.id)
         if log is not None:
             return self.tails.of(log, Compact).rendered - 1
         row = await self._stored(row)
@@ -142,9 +143,9 @@ class PageStreams:
         """The response that ran when it was read, and does so no longer, with its fold."""
         if row.fold is None:
             async with self.chat.db.read() as connection:
-                row = await store.response(connection, row.id)
+                row = await store.response(connection, row.id, hidden=True)
         if row.fold is None:
-            raise Unavailable("This answer is being taken over after a crash; ask again in a moment.", code="orphaned")
+            raise Unavailable("This answer is being taken over; ask again in a moment.", code="orphaned")
         return row
 
 

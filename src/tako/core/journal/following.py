@@ -1,0 +1,171 @@
+"""Logs that other processes write, for the readers of this one.
+
+A hint says which process has committed something; one statement then reads what is new in all its logs that have
+readers here. A hint that is lost costs time only: every heartbeat reads them too, and so does a bus that was away. A
+log that has ended is read from where whole logs are kept.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+import psycopg
+import structlog
+from sqlalchemy.engine import URL
+
+from tako.core.errors import Unavailable
+from tako.core.journal.log import Log
+
+_log = structlog.get_logger("tako.journal")
+
+# All entries of a log that has ended; None when it is not to be had any more.
+Whole = Callable[[], Awaitable[Sequence[bytes] | None]]
+
+
+@dataclass(slots=True)
+class _Source:
+    """Where a followed log comes from."""
+
+    owner: str
+    whole: Whole
+
+
+class Following:
+    """Every log that is followed, once, however many read it; forgotten with its last reader."""
+
+    # Status and entries in one statement: no rows mean that all is read only if the same look says that it runs.
+    READ = """
+        SELECT f.id, l.ended_at IS NOT NULL, l.process_id, e.n, e.entry
+        FROM unnest(%s::text[], %s::int[]) AS f(id, next)
+        LEFT JOIN logs l ON l.id = f.id
+        LEFT JOIN journal_entries e ON e.log_id = l.id AND e.n >= f.next
+        ORDER BY f.id, e.n
+    """
+
+    def __init__(self, url: URL, interval: float) -> None:
+        self._conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._interval = interval
+        self._logs: WeakValueDictionary[str, Log] = WeakValueDictionary()
+        self._sources: WeakKeyDictionary[Log, _Source] = WeakKeyDictionary()
+        self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
+        self._reading = asyncio.Lock()
+        self._stale: set[str] = set()
+        self._something = asyncio.Event()
+
+    async def close(self) -> None:
+        """Its readers get no more from here."""
+        for log in list(self._logs.values()):
+            log.fence()
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def follow(self, log_id: str, first: Sequence[bytes], whole: Whole) -> Log | None:
+        """The log as far as it is committed, and from then on; None when it has ended. `first` are the entries that are
+        kept elsewhere. Raises `Unavailable`."""
+        async with self._reading:
+            log = self._logs.get(log_id)
+            if log is None:
+                log = Log(log_id, 0, list(first), _nobody_writes)
+                log.closed = True
+                source = _Source("", whole)
+                try:
+                    found = await self._read([log])
+                except psycopg.OperationalError as error:
+                    raise Unavailable("The database does not answer; ask again in a moment.") from error
+                if found[log_id].ended:
+                    return None
+                self._logs[log_id] = log
+                self._sources[log] = source
+                await self._take(log, found[log_id])
+            return log
+
+    def release(self, log_id: str) -> Log | None:
+        """It is written in this process from now on. Returns the log that its readers have."""
+        log = self._logs.pop(log_id, None)
+        if log is not None:
+            self._sources.pop(log, None)
+        return log
+
+    def stale(self, process_id: str) -> None:
+        """That process has something new in one of its logs."""
+        if any(source.owner == process_id for source in self._sources.values()):
+            self._stale.add(process_id)
+            self._something.set()
+
+    def all_stale(self) -> None:
+        """Look at everything: hints may have been lost."""
+        self._stale.update(source.owner for source in self._sources.values())
+        if self._stale:
+            self._something.set()
+
+    async def read(self) -> None:
+        """Read whatever is stale, for ever; at most once in `interval` seconds, since a wake-up is what costs."""
+        while True:
+            await self._something.wait()
+            self._something.clear()
+            stale, self._stale = self._stale, set()
+            async with self._reading:
+                logs = [log for log, source in list(self._sources.items()) if source.owner in stale]
+                with contextlib.suppress(Unavailable):  # the heartbeat looks again
+                    await self._catch_up(logs)
+            await asyncio.sleep(self._interval)
+
+    async def _catch_up(self, logs: Sequence[Log]) -> None:
+        try:
+            found = await self._read(logs) if logs else {}
+        except psycopg.OperationalError as error:
+            _log.warning("logs_not_followed", reason=" ".join(str(error).split()))
+            return
+        for log in logs:
+            await self._take(log, found[log.id])
+
+    async def _take(self, log: Log, found: "_Found") -> None:
+        source = self._sources.get(log)
+        if source is None:
+            return  # released meanwhile
+        source.owner = found.owner
+        if found.ended:
+            entries = await source.whole()
+            if self.release(log.id) is None:
+                return
+            if entries is None:
+                log.fence()
+            else:
+                log.finish(list(entries[log.committed :]))
+        elif new := found.following(log.committed):
+            log.entries.extend(new)
+            log.commit(len(log.entries))
+
+    async def _read(self, logs: Sequence[Log]) -> "Mapping[str, _Found]":
+        if self._connection is None or self._connection.closed:
+            self._connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+        places = ([log.id for log in logs], [log.committed for log in logs])
+        cursor = await self._connection.execute(self.READ, places, prepare=True)
+        found: dict[str, _Found] = {}
+        for log_id, ended, owner, n, entry in await cursor.fetchall():
+            # A log that is not there at all was deleted with everything else: as good as ended.
+            one = found.setdefault(log_id, _Found(ended or owner is None, owner or "", {}))
+            if n is not None:
+                one.entries[n] = entry
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    ended: bool
+    owner: str
+    entries: dict[int, bytes]
+
+    def following(self, n: int) -> list[bytes]:
+        """The entries from `n` on, up to the first that is not there."""
+        new: list[bytes] = []
+        while n + len(new) in self.entries:
+            new.append(bytes(self.entries[n + len(new)]))
+        return new
+
+
+def _nobody_writes(log: Log, size: int) -> None:
+    raise AssertionError("a followed log is closed to this process")

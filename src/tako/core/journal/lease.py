@@ -1,0 +1,43 @@
+"""Which processes are dead: those whose heartbeat has not moved for the lease's time on our own clock.
+
+Clocks of different machines are not compared. Only time in which our own heartbeat succeeds counts: a process that was
+paused, or that could not reach the database, has seen nothing, and must not take its own absence for that of others.
+"""
+
+from collections.abc import Callable, Iterable
+
+from tako.core.journal.store import Sign
+
+# Between two of our own heartbeats this much of the planned time counts at most: what is longer was a pause of ours.
+_LONGEST_STEP = 1.5
+
+
+class Lapses:
+    """`lease` and `every`, the planned time between two heartbeats, in seconds; `clock` is monotonic."""
+
+    def __init__(self, lease: float, every: float, clock: Callable[[], float]) -> None:
+        self._lease = lease
+        self._step = every * _LONGEST_STEP
+        self._clock = clock
+        self._last: float | None = None
+        self._still: dict[str, tuple[int, float]] = {}  # the beat, and for how long it has been that one
+
+    def seen(self, signs: Iterable[Sign]) -> list[Sign]:
+        """What our heartbeat saw of others. Returns the dead."""
+        at = self._clock()
+        step = min(at - self._last, self._step) if self._last is not None else 0.0
+        self._last = at
+        still: dict[str, tuple[int, float]] = {}
+        dead: list[Sign] = []
+        for sign in signs:
+            beat, seconds = self._still.get(sign.process_id, (None, 0.0))
+            seconds = seconds + step if beat == sign.beat else 0.0
+            still[sign.process_id] = (sign.beat, seconds)
+            if sign.fenced or seconds >= self._lease:
+                dead.append(sign)
+        self._still = still
+        return dead
+
+    def missed(self) -> None:
+        """Our own heartbeat has failed: nothing was seen since the last one."""
+        self._last = None
