@@ -64,11 +64,11 @@ async def opened(
 async def _hold(journal: Journal, adopt: Callable[[Iterable[Left]], None]) -> None:
     """Renew the lease of this process, and adopt the answers of those that do so no more."""
     while True:
-        await asyncio.sleep(journal.every)
         try:
             adopt(await journal.beat())
         except TakoError as error:
             _log.warning("heartbeat_failed", reason=error.message)
+        await asyncio.sleep(journal.every)
 
 
 async def drain(chat: Chat, grace: float) -> None:
