@@ -59,12 +59,13 @@ def serve(
     context: typer.Context,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that serve; more than one need PostgreSQL.")] = None,
     data: Data = None,
     config: Config = None,
     database_url: Url = None,
 ) -> None:
     """Serve the site until it is told to stop."""
-    loaded = _load(context, data, config, database_url, host=host, port=port)
+    loaded = _load(context, data, config, database_url, host=host, port=port, workers=workers)
     from tako import server
 
     raise typer.Exit(server.serve(loaded))

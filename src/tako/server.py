@@ -46,7 +46,7 @@ from tako.core.accounts.limits import SignInLimit
 from tako.core.bus import SITE, Alone, Bus, reloading
 from tako.core.chores import running
 from tako.core.connection import Connection
-from tako.core.db import Database, now
+from tako.core.db import Database, now, parse_url
 from tako.core.errors import Invalid, Misconfigured, NotFound, TakoError
 from tako.core.feed import Feed
 from tako.core.http import Disconnected, Receive, Scope, Send, openai_error, problem, request_id, send_error
@@ -59,6 +59,7 @@ from tako.core.site.settings import Choices, SiteSettings
 from tako.core.sole import only_one
 from tako.core.sse import Wheel
 from tako.settings import ON_THE_PAGE, Loaded, Settings, fixed
+from tako.workers import supervise
 
 _log = structlog.get_logger("tako.server")
 
@@ -76,11 +77,18 @@ def serve(loaded: Loaded) -> int:
     settings = loaded.settings
     configure(settings.log_level, settings.log_format)
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if settings.workers > 1 and parse_url(settings.database).get_backend_name() == "sqlite":
+        raise Misconfigured("Several workers need a PostgreSQL database: set database_url, or leave workers at 1.")
     with _listening(settings) as listener, only_one(settings.database):
-        return asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_serve(loaded, listener))
+
+        def work(number: int = 0) -> int:
+            runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+            return runner.run(_serve(loaded, listener, announce=number == 0))
+
+        return work() if settings.workers == 1 else supervise(settings.workers, work)
 
 
-async def _serve(loaded: Loaded, listener: socket.socket) -> int:
+async def _serve(loaded: Loaded, listener: socket.socket, *, announce: bool) -> int:
     settings = loaded.settings
     async with _opened(loaded) as site:
         _spare_the_collector()
@@ -98,7 +106,8 @@ async def _serve(loaded: Loaded, listener: socket.socket) -> int:
             backlog=4096,
         )
         server = _Server(config, site, settings.shutdown_grace)
-        await _announce(settings, listener, site.db)
+        if announce:
+            await _announce(settings, listener, site.db)
         await server.serve(sockets=[listener])
     return 0
 
@@ -205,7 +214,7 @@ async def _opened(loaded: Loaded) -> AsyncIterator[Site]:
     configured: list[Provider] = [OpenAIProvider(provider_settings(table)) for table in settings.providers]
     local = local_settings(settings.local, settings.data)
     if local.enabled:
-        configured.append(LocalProvider(local))
+        configured.append(LocalProvider(local, settings.data))
     every = min(settings.lease / 3, settings.heartbeat)
     async with (
         Database(settings.database, max_pages=settings.max_database_pages, lease=settings.lease) as db,

@@ -28,6 +28,7 @@ class Settings:
     port: int = setting(8000, "Port to listen on; 0 takes a free one.", most=65535)
     data: Path = setting(Path("data"), "Folder for the database and all else that is kept.")
     database_url: str | None = setting(None, "sqlite:///… or postgresql://…; by default tako.db in the data folder.")
+    workers: int = setting(1, "Processes that serve; more than one need PostgreSQL.", least=1, most=256)
     public_url: str | None = setting(None, "The address that visitors type, where it is not the one listened on.")
     site_name: str = setting("Tako", "The name of the site.")
     registration: Literal["open", "invite", "closed"] = setting(

@@ -9,6 +9,8 @@ from tako.core.db import Database
 from tako.core.errors import Misconfigured, Unavailable
 
 HEAD = "0002"
+# "tako" in ASCII: advisory locks are named by numbers, which all programs of a database share.
+_LOCK = 0x74616B6F
 
 
 async def upgrade(database_url: str) -> None:
@@ -44,4 +46,6 @@ async def _run(db: Database) -> None:
         command.upgrade(config, "head")
 
     async with db.write() as connection:
+        if db.dialect == "postgresql":  # several processes may start at once; the others then find it done
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         await connection.run_sync(migrate)
