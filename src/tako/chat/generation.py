@@ -145,7 +145,13 @@ class Generation:
                 self.log.append(encode(Started()))
             outcome = await self._ask()
         except UpstreamError as error:
-            _log.warning("upstream_failed", response=self.response.id, code=error.code, reason=error.message)
+            _log.warning(
+                "upstream_failed",
+                response=self.response.id,
+                code=error.code,
+                reason=error.message,
+                detail=error.detail,
+            )
             outcome = Outcome("failed", None, error.code, clean(error.message))
         except Closed:
             return  # somebody else is ending it

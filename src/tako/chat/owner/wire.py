@@ -215,14 +215,15 @@ class ModelTest(Upstream):
 
 
 class UpstreamProblem(BaseModel):
-    """The upstream's error in plain words."""
+    """The upstream's error in plain words, with what only an owner is told: its address and the network's own words."""
 
     code: str
     message: str
 
     @classmethod
     def of(cls, error: UpstreamError) -> "UpstreamProblem":
-        return cls(code=error.code or "upstream_error", message=error.message)
+        message = f"{error.message} ({error.detail})" if error.detail else error.message
+        return cls(code=error.code or "upstream_error", message=message)
 
 
 class TestResult(BaseModel):

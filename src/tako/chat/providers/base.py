@@ -106,7 +106,8 @@ class Provider(Protocol):
 
 
 class UpstreamError(TakoError):
-    """The upstream failed. The message is for the site's owner: what happened, where, and what to do.
+    """The upstream failed. The message says what happened and what to do; whoever asked can read it. `detail` is for
+    the owner alone: the address, and what the network said.
 
     `retryable` says that asking again may help (before the first token only); `retry_after` is the upstream's
     own wish in seconds. `code` is one of: upstream_unreachable, upstream_auth, upstream_rate_limit,
@@ -117,7 +118,16 @@ class UpstreamError(TakoError):
     status = 502
     kind = "server_error"
 
-    def __init__(self, message: str, *, code: str, retryable: bool = False, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        retryable: bool = False,
+        retry_after: float | None = None,
+        detail: str | None = None,
+    ) -> None:
         super().__init__(message, code=code)
+        self.detail = detail
         self.retryable = retryable
         self.retry_after = retry_after

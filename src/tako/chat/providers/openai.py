@@ -240,6 +240,7 @@ class OpenAIProvider:
                 code="upstream_rate_limit",
                 retryable=True,
                 retry_after=_retry_after(response.headers.get("retry-after")),
+                detail=self.settings.base_url,
             )
         if status >= 500:
             raise self._error("upstream_error", f"failed (HTTP {status}).{said}", retryable=True)
@@ -326,14 +327,18 @@ class OpenAIProvider:
         """Some upstreams repeat the key that they refuse; who reads this may not be who knows it."""
         if self.settings.api_key:
             what = what.replace(self.settings.api_key, "***")
-        return f"The provider {self.name!r} at {self.settings.base_url} {what}"
+        return f"The provider {self.name!r} {what}"
 
-    def _error(self, code: str, what: str, *, retryable: bool = False) -> UpstreamError:
-        return UpstreamError(self._sentence(what), code=code, retryable=retryable)
+    def _error(self, code: str, what: str, *, retryable: bool = False, detail: str = "") -> UpstreamError:
+        where = f"{self.settings.base_url}: {detail}" if detail else self.settings.base_url
+        return UpstreamError(self._sentence(what), code=code, retryable=retryable, detail=where)
 
     def _unreachable(self, error: Exception) -> UpstreamError:
         return self._error(
-            "upstream_unreachable", f"cannot be reached: {error}. Is it running, and is base_url right?", retryable=True
+            "upstream_unreachable",
+            "cannot be reached. Is it running, and is base_url right?",
+            retryable=True,
+            detail=str(error),
         )
 
     def _late(self) -> UpstreamError:
@@ -345,7 +350,7 @@ class OpenAIProvider:
         return self._error("upstream_silent", f"went silent in the middle of the answer for {seconds:g} seconds.")
 
     def _cut(self, how: str) -> UpstreamError:
-        return self._error("upstream_cut", f"cut the answer off: {how}.", retryable=True)
+        return self._error("upstream_cut", "cut the answer off.", retryable=True, detail=how)
 
 
 class _Answer:
