@@ -1,6 +1,7 @@
 """kill -9 of the tool, the source or the target at any moment of a copy: in the end all is there, once."""
 
 import contextlib
+import itertools
 import json
 import random
 import subprocess
@@ -146,8 +147,10 @@ def test_killed_at_any_moment_and_started_again_it_copies_everything_once(
     chance = random.Random(f"{SEED} {source.name}")
     name = filled(source, chance)
     done = 0
-    while done < kills:
-        folder = tmp_path / f"after-{done}"
+    for copy in itertools.count():  # some end before anybody was killed
+        if done >= kills:
+            break
+        folder = tmp_path / f"copy-{copy}"
         folder.mkdir()
         copying = Copying(Ferry(folder, source.url(name), target.new_database(), RULES), source, target, chance)
         copying.ferry.plan().well()
