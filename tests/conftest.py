@@ -143,10 +143,10 @@ class Site:
         return httpx.AsyncClient(base_url=self.server.url, headers=headers, timeout=60, trust_env=False, limits=limits)
 
 
-async def owner_with_a_key(database_url: str) -> str:
+async def owner_with_a_key(database_url: str, email: str = "owner@example.org") -> str:
     """What `tako user create` and `tako token create` do, without two processes more. Returns the key."""
     async with Database(database_url) as db:
-        user = await owner.create_user(db, "owner@example.org", "correct horse", admin=True)
+        user = await owner.create_user(db, email, "correct horse", admin=True)
         _, key = await accounts.create_key(db, user.id, "test", ["chat"], allowed=frozenset({"chat"}))
     return key
 

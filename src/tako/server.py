@@ -345,7 +345,8 @@ def _error_response(request: Request, error: TakoError) -> JSONResponse:
 
 
 async def _heartbeat(settings: Settings, db: Database, journal: Journal, wheel: Wheel) -> None:
-    """One statement per process and heartbeat: renew the lease, and see who was revoked, by whatever process."""
+    """One statement per process and heartbeat: renew the lease, and see who was revoked, by whatever process. One more
+    while somebody reads what is for admins only, who may be none any more."""
     seen = now()
     while True:
         await asyncio.sleep(min(settings.lease / 3, settings.heartbeat))
@@ -356,6 +357,8 @@ async def _heartbeat(settings: Settings, db: Database, journal: Journal, wheel: 
                 since, seen = seen - _REVOCATION_OVERLAP, now()
                 async with db.read() as connection:
                     wheel.revoke(set(await accounts_store.revoked_since(connection, since)))
+                    if reading := wheel.admins():
+                        wheel.demote(reading - await accounts_store.admins(connection))
         except TakoError as error:
             _log.warning("heartbeat_failed", reason=error.message)
 

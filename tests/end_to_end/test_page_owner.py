@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from tests.conftest import Site
+from tests.conftest import Site, owner_with_a_key
 from tests.support.page import EMAIL, PASSWORD, answer, ask, ended, opened, same_as_stored, writing
 from tests.support.upstream import Finish, Gate, Say, Upstream
 from tests.support.upstream import answer as says
@@ -95,6 +95,30 @@ async def test_an_invited_person_signs_up_and_may_be_shut_out(
     await guest.get_by_label("Password", exact=True).fill("a squid of words")
     await guest.get_by_role("button", name="Sign in").click()
     await expect(guest.get_by_role("alert")).to_be_visible()
+
+
+async def test_the_running_answers_of_others_appear_and_vanish_by_themselves(
+    tab: Page, patient: Site, context: BrowserContext, upstream: Upstream
+) -> None:
+    """In every tab that shows them, without a reload; what they cost is there with their end."""
+    theirs = patient.new_client(await owner_with_a_key(patient.server.database_url, "ika@example.org"))
+    tabs = [tab, await context.new_page()]
+    for one in tabs:
+        await one.goto(f"{patient.server.url}/owner/usage")
+        await expect(one.get_by_text("Nothing is being answered now.")).to_be_visible()
+    gate = Gate()
+    upstream.script = [Say("for you alone"), gate, Finish(usage=(7, 11))]
+    asked = await theirs.post("/v1/responses", json={"model": "scripted", "input": "hello", "background": True})
+    assert asked.status_code == 200
+    rows = [one.get_by_role("listitem").filter(has_text="ika@example.org") for one in tabs]
+    for row in rows:
+        await expect(row).to_contain_text("scripted")
+        await expect(row).not_to_contain_text("for you alone")
+    gate.opened.set()
+    for one, row in zip(tabs, rows, strict=True):
+        await expect(row).to_have_count(0)
+        await expect(one.get_by_role("row").filter(has_text="ika@example.org")).to_contain_text("18")
+    await theirs.aclose()
 
 
 async def test_models_are_ordered_and_kept_for_some(tab: Page, patient: Site, context: BrowserContext) -> None:

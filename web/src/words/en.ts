@@ -193,6 +193,7 @@ export const en = {
     owner: "Owner",
     disabled: "Disabled",
     since: (date: string) => `since ${date}`,
+    runningSince: (time: string) => `since ${time}`,
     tokensToday: (count: string) => `${count} tokens today`,
     you: "you",
     disable: "Disable",

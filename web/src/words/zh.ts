@@ -188,6 +188,7 @@ export const zh: Words = {
     owner: "站长",
     disabled: "已停用",
     since: (date) => `注册于 ${date}`,
+    runningSince: (time) => `${time} 开始`,
     tokensToday: (count) => `今天 ${count} 个 token`,
     you: "你",
     disable: "停用",

@@ -157,6 +157,12 @@ async def hold_admins(connection: AsyncConnection) -> list[str]:
     return [row.id for row in await connection.execute(query.with_for_update())]
 
 
+async def admins(connection: AsyncConnection) -> set[str]:
+    """Ids of all who can sign in as admins."""
+    query = _users().where(users.c.admin.is_(True), principals.c.disabled_at.is_(None))
+    return {row.id for row in await connection.execute(query)}
+
+
 async def list_users(
     connection: AsyncConnection, *, limit: int, after: str | None, search: str | None = None
 ) -> list[User]:
