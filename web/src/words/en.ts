@@ -131,6 +131,10 @@ export const en = {
   light: "Light",
   dark: "Dark",
   ownersPage: "Owner's page",
+  changePassword: "Change password",
+  currentPassword: "Current password",
+  changePasswordHint: "You stay signed in here and are signed out everywhere else. Who has forgotten it asks an owner for a link.",
+  passwordChanged: "Your password is changed. You are signed out everywhere else.",
 
   // The owner's page
   owner: {
@@ -243,6 +247,7 @@ export const en = {
   } as Record<string, string>,
 
   errors: {
+    wrong_current_password: "This is not your current password.",
     wrong_password: "E-mail or password is wrong.",
     email_taken: "There is an account with this e-mail already. Sign in instead.",
     invalid_email: "This does not look like an e-mail address.",

@@ -127,6 +127,10 @@ export const zh: Words = {
   light: "浅色",
   dark: "深色",
   ownersPage: "管理页面",
+  changePassword: "修改密码",
+  currentPassword: "当前密码",
+  changePasswordHint: "本设备保持登录，其他设备会退出登录。忘记密码请找管理员要重置链接。",
+  passwordChanged: "密码已修改，其他设备已退出登录。",
 
   owner: {
     title: "管理页面",
@@ -237,6 +241,7 @@ export const zh: Words = {
   },
 
   errors: {
+    wrong_current_password: "当前密码不正确。",
     wrong_password: "邮箱或密码不正确。",
     email_taken: "这个邮箱已经有账号了，请直接登录。",
     invalid_email: "这不像一个邮箱地址。",
