@@ -113,7 +113,7 @@ function OpenInvites() {
         {data.map((invite) => (
           <li key={invite.id} className="row">
             <div className="what">
-              <strong>{invite.note || "—"}</strong>
+              <strong>{invite.note || words.owner.noNote}</strong>
               <span className="quiet">{words.owner.until(date(invite.expires_at))}</span>
             </div>
             {invite.admin && <span className="tag">{words.owner.owner}</span>}

@@ -2,6 +2,7 @@
 
 export const en = {
   // Everywhere
+  sentences: (first: string, second: string) => `${first} ${second}`,
   again: "Try again",
   cancel: "Cancel",
   save: "Save",
@@ -41,6 +42,7 @@ export const en = {
   step: (now: number, all: number) => `Step ${now} of ${all}`,
   yourAccountHint: "It owns this site: only it sees the owner's page.",
   makeAccount: "Make the first account",
+  nameSiteTitle: "Give it a name",
   nameSite: "The name of the site",
   nameSiteHint: "What visitors read at the top of every page.",
   firstModel: "Which model answers?",
@@ -192,6 +194,7 @@ export const en = {
     copyLink: "Copy the link",
     invites: "Open invitations",
     takeBack: "Take back",
+    noNote: "For nobody in particular",
     until: (date: string) => `until ${date}`,
     searchUsers: "Search users",
     owner: "Owner",
@@ -229,7 +232,7 @@ export const en = {
 
     registration: "Who may sign up",
     open: "Anybody",
-    inviteOnly: "Who has an invitation",
+    inviteOnly: "People with an invitation",
     closed: "Nobody",
     siteName: "Name of the site",
     dailyTokens: "Tokens per user and day",
