@@ -70,7 +70,7 @@ budget: $(WEB) ## How large each page is, against what it may be
 	@scripts/node node web/scripts/budget.mjs
 
 pictures: $(STAMPS)/dev $(WEB) chromium fonts ## Every state of the page into .screenshots/; those of the README into docs/pictures/
-	@mkdir -p .screenshots && $(BIN)/pytest -q -n 2 --pictures .screenshots tests/end_to_end/test_page_looks.py
+	@mkdir -p .screenshots && $(BIN)/pytest -q -n 2 --pictures .screenshots tests/end_to_end/page/test_looks.py
 	@$(BIN)/python -m tests.pictures
 
 test-faults: $(STAMPS)/dev ## The long fault runs
@@ -122,7 +122,7 @@ $(WEB): $(WEB_SOURCES) | $(STAMPS)/node_modules
 	@touch $@
 
 chromium:
-	@$(call debian,command -v chromium,chromium,The browser tests need Chromium)
+	@$(call debian,command -v chromium-headless-shell,chromium-headless-shell,The browser tests need Chromium)
 
 nginx:
 	@$(call debian,command -v nginx,nginx-light,The bench compares with nginx)

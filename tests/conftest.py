@@ -3,7 +3,8 @@
 import asyncio
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -143,25 +144,27 @@ class Site:
         return httpx.AsyncClient(base_url=self.server.url, headers=headers, timeout=60, trust_env=False, limits=limits)
 
 
-async def owner_with_a_key(database_url: str) -> str:
+async def owner_with_a_key(
+    database_url: str, email: str = "owner@example.org", scopes: Sequence[str] = ("chat",)
+) -> str:
     """What `tako user create` and `tako token create` do, without two processes more. Returns the key."""
     async with Database(database_url) as db:
-        user = await owner.create_user(db, "owner@example.org", "correct horse", admin=True)
-        _, key = await accounts.create_key(db, user.id, "test", ["chat"], allowed=frozenset({"chat"}))
+        user = await owner.create_user(db, email, "correct horse", admin=True)
+        _, key = await accounts.create_key(db, user.id, "test", scopes, allowed=frozenset(scopes))
     return key
 
 
-@pytest.fixture
-async def serve(tmp_path: Path, upstream: Upstream, sqlite_template: Path) -> AsyncIterator[Callable[..., Site]]:
-    """Makes sites: `await serve(extra_config).start()`; ends them after the test."""
+@asynccontextmanager
+async def sites(folder: Path, upstream: Upstream, template: Path) -> AsyncIterator[Callable[..., Site]]:
+    """Makes sites, and ends them."""
     made: list[Site] = []
 
     def make(extra: str = "", **environment: str) -> Site:
-        folder = tmp_path / f"site-{len(made)}"
-        folder.mkdir()
-        server = Server(folder, config(upstream, extra), environment)
+        own = folder / f"site-{len(made)}"
+        own.mkdir()
+        server = Server(own, config(upstream, extra), environment)
         server.data.mkdir(parents=True, mode=0o700)
-        shutil.copy(sqlite_template, server.data / "tako.db")
+        shutil.copy(template, server.data / "tako.db")
         made.append(Site(server))
         return made[-1]
 
@@ -169,6 +172,13 @@ async def serve(tmp_path: Path, upstream: Upstream, sqlite_template: Path) -> As
     for site in made:
         await site.client.aclose()
         await site.server.kill()
+
+
+@pytest.fixture
+async def serve(tmp_path: Path, upstream: Upstream, sqlite_template: Path) -> AsyncIterator[Callable[..., Site]]:
+    """Makes sites: `await serve(extra_config).start()`; ends them after the test."""
+    async with sites(tmp_path, upstream, sqlite_template) as make:
+        yield make
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from tests.support.upstream import answer as says
 FOLDER = Path(__file__).parent.parent / "docs/pictures"
 SIZE = {"width": 1120, "height": 700}
 SETTINGS = 'site_name = "Tako"\ntitle_model = "prefixing"'
+PIECES = 90
 NAMES = {"scripted": "Octopus Large"}
 
 
@@ -109,6 +110,7 @@ async def _record(
     await expect(tab.locator(".connection.lost")).to_be_visible(timeout=40_000)
     await asyncio.sleep(1.5)
     await recorded.set_offline(False)
+    await expect(tab.locator(".connection.lost")).to_be_hidden(timeout=40_000)
     await ended(tab)
     await asyncio.sleep(1.0)
     await film.end()
@@ -117,11 +119,12 @@ async def _record(
 
 
 def _typed(texts: samples.Texts, seconds: float = 0.0) -> list[Step]:
-    """The answer in small pieces, as a model gives it."""
+    """The answer in small pieces, as a model gives it: as many in each language, so that each film lasts as long."""
     whole = texts.rich + texts.end
+    size = len(whole) // PIECES
     steps: list[Step] = [Think(texts.thoughts)]
-    for at in range(0, len(whole), 18):
-        steps += [Say(whole[at : at + 18]), *([Pause(seconds)] if seconds else [])]
+    for at in range(0, len(whole), size):
+        steps += [Say(whole[at : at + size]), *([Pause(seconds)] if seconds else [])]
     return [*steps, Finish(usage=(42, 318))]
 
 

@@ -350,7 +350,8 @@ def _error_response(request: Request, error: TakoError) -> JSONResponse:
 
 
 async def _revoke(db: Database, wheel: Wheel, every: float) -> None:
-    """See who was revoked, by whatever process: their readers end."""
+    """See who was revoked, by whatever process, and who reads what is for admins only and is none any more: such
+    readers end."""
     seen = now()
     while True:
         await asyncio.sleep(every)
@@ -359,6 +360,8 @@ async def _revoke(db: Database, wheel: Wheel, every: float) -> None:
         try:
             async with db.read() as connection:
                 wheel.revoke(set(await accounts_store.revoked_since(connection, seen - _REVOCATION_OVERLAP)))
+                if reading := wheel.admins():
+                    wheel.demote(reading - await accounts_store.admins(connection))
         except TakoError as error:
             _log.warning("revocations_not_seen", reason=error.message)
         else:

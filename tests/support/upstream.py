@@ -103,15 +103,19 @@ class Upstream:
     """`async with Upstream() as upstream`; set `script` (or `scripts[model]`) before asking."""
 
     def __init__(self) -> None:
+        self.renew()
+        self.open = 0
+        self._changed = asyncio.Condition()
+        self._server: asyncio.Server | None = None
+
+    def renew(self) -> None:
+        """As if nothing had been asked or set."""
         self.script: Script = answer("Hello", " world")
         self.scripts: dict[str, Script] = {}
         self.then: list[Sequence[Step]] = []  # scripts of the next requests, first come first served
         self.requests: list[dict[str, Any]] = []
         self.heads: list[str] = []  # request lines and headers
         self.models: tuple[int, bytes] = (200, b'{"object":"list","data":[]}')  # what GET /models answers
-        self.open = 0
-        self._changed = asyncio.Condition()
-        self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> "Upstream":
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -122,6 +126,10 @@ class Upstream:
     async def __aexit__(self, *exc: object) -> None:
         assert self._server is not None
         self._server.close()
+        await self.hang_up()
+
+    async def hang_up(self) -> None:
+        """Break off whatever is being answered."""
         connections = [task for task in asyncio.all_tasks() if task.get_name() == "upstream-connection"]
         for task in connections:
             task.cancel()

@@ -36,7 +36,7 @@ from tako.chat.tokens import estimate
 from tako.core import ids
 from tako.core.db import Database, now
 from tako.core.errors import Unavailable
-from tako.core.feed import Feed, Hint
+from tako.core.feed import ADMINS, Feed, Hint
 from tako.core.journal import Fenced, Journal, Log
 from tako.core.journal.log import Closed
 
@@ -530,6 +530,7 @@ class Generations:
         """The end is stored: whoever looks may see it."""
         if hint is not None:
             self._feed.publish(response.principal_id, hint)
+        self._feed.publish(ADMINS, Hint("ended", response.id, 2))
         self.on_end(response)
 
     def _lost(self, response_id: str) -> None:

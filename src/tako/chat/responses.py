@@ -24,7 +24,7 @@ from tako.core.accounts.principal import Principal, authorize
 from tako.core.bus import Bus
 from tako.core.db import Database, now
 from tako.core.errors import Conflict, NotFound, Unavailable, Unprocessable
-from tako.core.feed import Feed, Hint
+from tako.core.feed import ADMINS, Feed, Hint
 from tako.core.journal import Journal
 from tako.core.site.settings import SiteSettings
 
@@ -191,10 +191,11 @@ def begin(chat: Chat, generation: Generation) -> None:
 
 
 def _tell(chat: Chat, row: Response, version: int, *, begun: bool) -> None:
-    """Whoever looks at the person's conversations hears of the new answer."""
+    """Whoever looks at the person's conversations hears of the new answer, and admins that there is one."""
     if row.conversation_id is not None and row.message_id is not None:
         kinds = ("created", "running") if begun else ("running",)
         chat.feed.publish(row.principal_id, *(Hint(kind, row.conversation_id, version) for kind in kinds))
+    chat.feed.publish(ADMINS, Hint("began", row.id, 1))
 
 
 def _chosen(chat: Chat, principal: Principal, ask: Ask) -> tuple[Model, Provider]:

@@ -1,4 +1,5 @@
-"""Hints about what changed, to every browser of the principal whom it concerns: one stream per browser.
+"""Hints about what changed, to every browser of the principal whom it concerns: one stream per browser. What all
+admins may hear goes to them as one, `ADMINS`.
 
 A hint says that there is something new to read, never what. Hints are not kept: who connects, or was too slow for the
 few that are remembered, reads everything again. So a lost hint is lateness, not loss. The bus carries them to the other
@@ -16,6 +17,9 @@ from tako.core.bus import FEED, Alone, Bus
 
 # Hints that are remembered for a reader that is slower than they come.
 KEPT = 256
+
+# No principal has this id.
+ADMINS = "admins"
 
 READY = b"event: ready\ndata: {}\n\n"
 RELOAD = b"event: reload\ndata: {}\n\n"
@@ -38,7 +42,7 @@ class _Told(msgspec.Struct):
 
 
 class Feed:
-    """The hints of the site, apart for each principal. Costs nothing for those who follow none."""
+    """The hints of the site, apart for each principal and for `ADMINS`. Costs nothing for those who follow none."""
 
     def __init__(self, bus: Bus | None = None) -> None:
         self._channels: WeakValueDictionary[str, _Channel] = WeakValueDictionary()

@@ -55,10 +55,13 @@ class Reader:
         "_stopped",
         "_unsent",
         "_waiting",
+        "for_admins",
         "principal",
     )
 
-    def __init__(self, source: Source, principal: Principal, scope: Scope, send: Send) -> None:
+    def __init__(
+        self, source: Source, principal: Principal, scope: Scope, send: Send, *, for_admins: bool = False
+    ) -> None:
         self._source = source
         self._send = send
         self._connection = connection(scope)
@@ -68,6 +71,7 @@ class Reader:
         self._unsent = 0
         self._stopped = False
         self._due = False
+        self.for_admins = for_admins
         self.principal = principal
 
     def __call__(self) -> None:
@@ -171,6 +175,17 @@ class Wheel:
         for slot in self._slots:
             for reader in list(slot):
                 if reader.principal.credential_id in credentials:
+                    reader.stop()
+
+    def admins(self) -> set[str]:
+        """Who reads what is for admins only."""
+        return {reader.principal.id for slot in self._slots for reader in slot if reader.for_admins}
+
+    def demote(self, principals: set[str]) -> None:
+        """End what these read of what is for admins only; their other readers go on."""
+        for slot in self._slots:
+            for reader in list(slot):
+                if reader.for_admins and reader.principal.id in principals:
                     reader.stop()
 
     def stop(self) -> None:

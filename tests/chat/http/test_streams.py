@@ -12,11 +12,14 @@ import pytest
 from sqlalchemy import text, update
 
 from tako.chat import follow
+from tako.core.accounts import owner, store
 from tako.core.accounts.models import sessions
 from tako.core.db import now
+from tako.core.feed import ADMINS, Hint
 from tests.chat.conftest import Open
 from tests.conftest import config
 from tests.support.inside import Inside, inside
+from tests.support.page_client import Stream
 from tests.support.sse import events, text_of
 from tests.support.upstream import Finish, Gate, Say, Step, Upstream, answer
 
@@ -66,6 +69,57 @@ async def test_a_session_that_is_revoked_ends_its_readers_at_the_next_heartbeat(
         assert not staying.done()
         gate.opened.set()
         assert text_of(events((await staying).content)) == "begin end"
+
+
+async def test_an_admin_hears_that_answers_begin_and_end_whosever_they_are(open_site: Open, upstream: Upstream) -> None:
+    """Ids alone; nobody else may listen, and their own feed says nothing of it."""
+    async with open_site(heartbeat=0.1, lease=0.3) as site:
+        admin, (_, ann) = await an_admin(site), await site.new_person()
+        assert (await ann.get("/api/owner/feed")).status_code == 403
+        async with admin.stream("GET", "/api/owner/feed") as feed, admin.stream("GET", "/api/feed") as own:
+            heard, own_heard = Stream(feed), Stream(own)
+            await heard.named("ready")
+            await own_heard.named("ready")
+            response_id, gate = await begun(site, ann, upstream, Say("secret"))
+            assert (await heard.named("began")).data == {"id": response_id, "version": 1}
+            gate.opened.set()
+            assert (await heard.named("ended")).data == {"id": response_id, "version": 2}
+            assert [event.name for event in heard.seen] == ["ready", "began", "ended"]
+            assert not any(b"secret" in event.raw for event in heard.seen)
+            site.chat.feed.publish(admin.headers["x-user"], Hint("created", "conv_1", 1))
+            await own_heard.named("created")
+            assert [event.name for event in own_heard.seen] == ["ready", "created"]
+
+
+async def test_who_is_no_admin_any_more_hears_of_others_no_more(open_site: Open) -> None:
+    """From the next heartbeat on; what is their own goes on, and so does what other admins hear."""
+    async with open_site(heartbeat=0.1, lease=0.3) as site:
+        staying, leaving = await an_admin(site), await an_admin(site)
+        async with (
+            leaving.stream("GET", "/api/owner/feed") as feed,
+            leaving.stream("GET", "/api/feed") as own,
+            staying.stream("GET", "/api/owner/feed") as other,
+        ):
+            heard, own_heard, other_heard = Stream(feed), Stream(own), Stream(other)
+            for stream in (heard, own_heard, other_heard):
+                await stream.named("ready")
+            await owner.change(site.db, leaving.headers["x-user"], {"admin": False})
+            assert [event.name for event in await heard.rest()] == ["ready"]
+            assert (await leaving.get("/api/owner/feed")).status_code == 403
+            site.chat.feed.publish(leaving.headers["x-user"], Hint("created", "conv_1", 1))
+            site.chat.feed.publish(ADMINS, Hint("began", "resp_1", 1))
+            await own_heard.named("created")
+            await other_heard.named("began")
+
+
+async def an_admin(site: Inside) -> httpx.AsyncClient:
+    """Their browser, with the header `x-user` to say who they are."""
+    user_id, _ = await site.new_person()
+    async with site.db.write() as connection:
+        await store.update_user(connection, user_id, admin=True)
+    browser = await site.new_session(user_id)
+    browser.headers["x-user"] = user_id
+    return browser
 
 
 async def raw_reader(site: Inside, response_id: str) -> socket.socket:

@@ -276,6 +276,27 @@ async def test_a_reset_ends_all_sessions_but_no_keys(accounts: Accounts) -> None
     await rules.sign_in(accounts, "ann@example.org", "another horse", HERE)
 
 
+async def test_a_password_that_changes_while_another_change_is_made_counts(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two who know the old one, only the first may replace it: the thief or the owner, but never one unseen."""
+    user = await signed_up(accounts)
+    by = Principal(user.id, "user", frozenset(SCOPES), "sess_mine")
+    verify = passwords.verify
+
+    async def reset_meanwhile(stored: str | None, password: str) -> bool:
+        right = await verify(stored, password)
+        if right:
+            await owner.set_password(accounts.db, user.id, "another horse")
+        return right
+
+    monkeypatch.setattr(passwords, "verify", reset_meanwhile)
+    with pytest.raises(rules.WrongCurrentPassword):
+        await rules.change_password(accounts, by, PASSWORD, "a thief's horse", HERE)
+    monkeypatch.setattr(passwords, "verify", verify)
+    await rules.sign_in(accounts, "ann@example.org", "another horse", HERE)
+
+
 async def test_a_disabled_user_has_no_way_in(accounts: Accounts) -> None:
     user = await signed_up(accounts)
     _, token = await rules.sign_in(accounts, "ann@example.org", PASSWORD, HERE)

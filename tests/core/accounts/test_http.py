@@ -44,6 +44,53 @@ async def test_signing_in_and_out(browser: httpx.AsyncClient) -> None:
     assert (await browser.get("/api/session")).status_code == 200
 
 
+async def test_a_password_is_changed_by_who_knows_it_and_ends_all_other_sessions(
+    site: FastAPI, browser: httpx.AsyncClient
+) -> None:
+    """This browser stays signed in, keys stay, and only the new password signs in."""
+    await browser.post("/api/users", json=ANN)
+    key = (await browser.post("/api/keys", json={"name": "laptop", "scopes": ["account"]})).json()["key"]
+    new = {"email": ANN["email"], "password": "another horse"}
+    async with browser_of(site) as elsewhere, browser_of(site) as script:
+        script.headers["authorization"] = f"Bearer {key}"
+        assert (await elsewhere.post("/api/session", json=ANN)).status_code == 201
+        wrong = {"current_password": "a guess", "password": new["password"]}
+        refused = await browser.put("/api/password", json=wrong)
+        assert (refused.status_code, refused.json()["code"]) == (403, "wrong_current_password")
+        weak = await browser.put("/api/password", json={"current_password": ANN["password"], "password": "short"})
+        assert (weak.status_code, weak.json()["code"]) == (400, "weak_password")
+        assert (await elsewhere.get("/api/session")).status_code == 200
+        changed = {"current_password": ANN["password"], "password": new["password"]}
+        assert (await browser.put("/api/password", json=changed)).status_code == 204
+        assert (await browser.get("/api/session")).status_code == 200
+        assert (await elsewhere.get("/api/session")).status_code == 401
+        assert (await script.get("/api/session")).status_code == 200
+        assert (await elsewhere.post("/api/session", json=ANN)).status_code == 401
+        assert (await elsewhere.post("/api/session", json=new)).status_code == 201
+
+
+async def test_the_current_password_is_not_guessed_from_a_browser_that_was_left_signed_in(
+    browser: httpx.AsyncClient,
+) -> None:
+    """The same count as at the sign-in: the right one is refused as well until it is old."""
+    await browser.post("/api/users", json=ANN)
+    for n in range(10):
+        body = {"current_password": f"guess {n}", "password": "another horse"}
+        assert (await browser.put("/api/password", json=body)).status_code == 403
+    body = {"current_password": ANN["password"], "password": "another horse"}
+    assert (await browser.put("/api/password", json=body)).status_code == 429
+    assert (await browser.get("/api/session")).status_code == 200
+
+
+async def test_a_visitor_or_another_site_changes_no_password(site: FastAPI, browser: httpx.AsyncClient) -> None:
+    body = {"current_password": ANN["password"], "password": "another horse"}
+    assert (await browser.put("/api/password", json=body)).status_code == 401
+    await browser.post("/api/users", json=ANN)
+    foreign = await browser.put("/api/password", json=body, headers={"origin": "https://elsewhere.example"})
+    assert foreign.status_code == 403
+    assert (await browser.post("/api/session", json=ANN)).status_code == 201
+
+
 async def test_nothing_about_passwords_or_hashes_is_ever_answered(browser: httpx.AsyncClient) -> None:
     answer = await browser.post("/api/users", json=ANN)
     assert set(answer.json()["user"]) == {"id", "email", "admin", "disabled", "created_at"}

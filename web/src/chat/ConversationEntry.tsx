@@ -1,10 +1,10 @@
-import Dropdown from "@douyinfe/semi-ui-19/lib/es/dropdown";
 import { memo, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { DELETE, type Entry, need, POST } from "../api/client";
 import { queries } from "../data";
 import { Act } from "../parts/Act";
 import { IconDelete, IconEdit, IconMore, IconTitle } from "../parts/icons";
+import { Menu, MenuItem } from "../parts/Menu";
 import { notice } from "../parts/notices";
 import { useWords } from "../words";
 import { Rename } from "./Rename";
@@ -47,21 +47,18 @@ export const ConversationEntry = memo(function ConversationEntry({ entry, isCurr
         <span className="title">{title}</span>
         {entry.generating && <span className="dot" role="img" aria-label={words.running} />}
       </Link>
-      <Dropdown
-        trigger="click"
+      <Menu
         position="bottomRight"
-        clickToHide
-        motion={false}
-        render={
-          <Dropdown.Menu>
-            <Dropdown.Item icon={<IconEdit />} onClick={() => setRenaming(true)}>{words.rename}</Dropdown.Item>
-            <Dropdown.Item icon={<IconTitle />} onClick={() => void retitle().catch(fail)}>{words.newTitle}</Dropdown.Item>
-            <Dropdown.Item icon={<IconDelete />} type="danger" onClick={() => void remove()}>{words.delete}</Dropdown.Item>
-          </Dropdown.Menu>
+        items={
+          <>
+            <MenuItem icon={<IconEdit />} onClick={() => setRenaming(true)}>{words.rename}</MenuItem>
+            <MenuItem icon={<IconTitle />} onClick={() => void retitle().catch(fail)}>{words.newTitle}</MenuItem>
+            <MenuItem icon={<IconDelete />} type="danger" onClick={() => void remove()}>{words.delete}</MenuItem>
+          </>
         }
       >
         <Act label={words.optionsOf(title)}><IconMore /></Act>
-      </Dropdown>
+      </Menu>
       {renaming && <Rename entry={entry} close={() => setRenaming(false)} />}
     </li>
   );

@@ -103,7 +103,7 @@ function Ending({ shown: { status, reason, error }, children }: { shown: Shown; 
   return (
     <div className={status === "failed" ? "ending failed" : "ending"}>
       {status === "failed" && <IconAlert />}
-      <p className="note">{words[status]}{why && why !== words[status] ? ` ${why}` : ""}</p>
+      <p className="note">{why && why !== words[status] ? words.sentences(words[status], why) : words[status]}</p>
       {children}
     </div>
   );

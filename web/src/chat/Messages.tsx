@@ -18,6 +18,7 @@ export function Messages({ conversation, places, acts }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const list = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
+  const place = useRef(0);
   const [away, setAway] = useState(false);
   const asked = places.findLast(({ message }) => message.role === "user")?.asked ?? false;
 
@@ -45,7 +46,10 @@ export function Messages({ conversation, places, acts }: Props) {
 
   function scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = box.current!;
-    atEnd.current = scrollHeight - scrollTop - clientHeight < NEAR;
+    // Only going up is going away: the answer may have grown between a scrolling and the news of it.
+    if (scrollHeight - scrollTop - clientHeight < NEAR) atEnd.current = true;
+    else if (scrollTop < place.current) atEnd.current = false;
+    place.current = scrollTop;
     setAway(!atEnd.current);
   }
 

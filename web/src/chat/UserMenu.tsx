@@ -1,10 +1,12 @@
-import Dropdown from "@douyinfe/semi-ui-19/lib/es/dropdown";
+import { useState } from "react";
 import { useLocation } from "wouter";
 import { type Appearance, choose, useAppearance } from "../appearance";
 import { DELETE, need, type User } from "../api/client";
 import { queries } from "../data";
-import { IconLeave, IconOwner, IconUp } from "../parts/icons";
+import { IconKey, IconLeave, IconOwner, IconUp } from "../parts/icons";
+import { Menu, MenuDivider, MenuItem, MenuTitle } from "../parts/Menu";
 import { LANGUAGES, type Language, useLanguage, useWords } from "../words";
+import { ChangePassword } from "./ChangePassword";
 import { fail } from "./watching";
 
 export function UserMenu({ user }: { user: User }) {
@@ -12,6 +14,7 @@ export function UserMenu({ user }: { user: User }) {
   const { language, speak } = useLanguage();
   const appearance = useAppearance();
   const [, go] = useLocation();
+  const [changing, setChanging] = useState(false);
 
   async function leave() {
     await need(DELETE("/api/session"));
@@ -20,36 +23,37 @@ export function UserMenu({ user }: { user: User }) {
   }
 
   return (
-    <Dropdown
-      trigger="click"
-      position="topLeft"
-      clickToHide
-      motion={false}
-      showTick
-      render={
-        <Dropdown.Menu>
-          {user.admin && <Dropdown.Item icon={<IconOwner />} onClick={() => go("/owner")}>{words.ownersPage}</Dropdown.Item>}
-          {user.admin && <Dropdown.Divider />}
-          <Dropdown.Title>{words.language}</Dropdown.Title>
-          {(Object.keys(LANGUAGES) as Language[]).map((one) => (
-            <Dropdown.Item key={one} active={one === language} onClick={() => speak(one)}><span lang={LANGUAGES[one].tag}>{LANGUAGES[one].name}</span></Dropdown.Item>
-          ))}
-          <Dropdown.Divider />
-          <Dropdown.Title>{words.appearance}</Dropdown.Title>
-          {(["system", "light", "dark"] as Appearance[]).map((one) => (
-            <Dropdown.Item key={one} active={one === appearance} onClick={() => choose(one)}>{words[one]}</Dropdown.Item>
-          ))}
-          <Dropdown.Divider />
-          <Dropdown.Item icon={<IconLeave />} onClick={() => void leave().catch(fail)}>{words.signOut}</Dropdown.Item>
-        </Dropdown.Menu>
-      }
-    >
-      <button type="button" className="user">
-        <span className="visually-hidden">{words.account}</span>
-        <span className="initial" aria-hidden="true">{user.email[0]!.toUpperCase()}</span>
-        <span className="email">{user.email}</span>
-        <IconUp />
-      </button>
-    </Dropdown>
+    <>
+      <Menu
+        position="topLeft"
+        showTick
+        items={
+          <>
+            {user.admin && <MenuItem icon={<IconOwner />} onClick={() => go("/owner")}>{words.ownersPage}</MenuItem>}
+            {user.admin && <MenuDivider />}
+            <MenuTitle>{words.language}</MenuTitle>
+            {(Object.keys(LANGUAGES) as Language[]).map((one) => (
+              <MenuItem key={one} active={one === language} onClick={() => speak(one)}><span lang={LANGUAGES[one].tag}>{LANGUAGES[one].name}</span></MenuItem>
+            ))}
+            <MenuDivider />
+            <MenuTitle>{words.appearance}</MenuTitle>
+            {(["system", "light", "dark"] as Appearance[]).map((one) => (
+              <MenuItem key={one} active={one === appearance} onClick={() => choose(one)}>{words[one]}</MenuItem>
+            ))}
+            <MenuDivider />
+            <MenuItem icon={<IconKey />} onClick={() => setChanging(true)}>{words.changePassword}</MenuItem>
+            <MenuItem icon={<IconLeave />} onClick={() => void leave().catch(fail)}>{words.signOut}</MenuItem>
+          </>
+        }
+      >
+        <button type="button" className="user">
+          <span className="visually-hidden">{words.account}</span>
+          <span className="initial" aria-hidden="true">{user.email[0]!.toUpperCase()}</span>
+          <span className="email">{user.email}</span>
+          <IconUp />
+        </button>
+      </Menu>
+      {changing && <ChangePassword user={user} close={() => setChanging(false)} />}
+    </>
   );
 }

@@ -5,6 +5,7 @@ import { ApiError } from "../api/client";
 import { followOthers, hear, queries, quota, session } from "../data";
 import { notice } from "../parts/notices";
 import { Answers } from "../stream/answers";
+import { whileSeen } from "../stream/seen";
 import { shareFeed } from "../stream/tabs";
 
 export const answers = new Answers(fail, () => {
@@ -43,29 +44,23 @@ export const useConnected = () => useSyncExternalStore(subscribe, () => feedConn
 // Follows the feed while this tab is seen. One that comes back reads again what it may have missed.
 export function useFeed(): void {
   useEffect(() => {
-    let work = new AbortController();
     const connected = (yes: boolean) => {
       feedConnected = yes;
       for (const listener of feedListeners) listener();
     };
-    const follow = () => {
-      work.abort();
-      if (document.visibilityState === "hidden") return answers.hide();
-      work = new AbortController();
-      answers.show();
-      shareFeed(hear, connected, work.signal).catch(fail);
-    };
-    const changed = () => {
-      follow();
-      if (document.visibilityState === "hidden") return;
-      followOthers();
-      void queries.invalidateQueries();
-    };
-    follow();
-    document.addEventListener("visibilitychange", changed);
+    const leave = whileSeen({
+      seen(signal) {
+        answers.show();
+        shareFeed("/api/feed", hear, connected, signal).catch(fail);
+      },
+      hidden: () => answers.hide(),
+      back() {
+        followOthers();
+        void queries.invalidateQueries();
+      },
+    });
     return () => {
-      document.removeEventListener("visibilitychange", changed);
-      work.abort();
+      leave();
       answers.leaveAll();
     };
   }, []);

@@ -61,7 +61,7 @@ function SiteName({ site, done }: { site: Site; done: () => void }) {
     naming.mutate();
   };
   return (
-    <Card title={words.nameSite} hint={words.nameSiteHint}>
+    <Card title={words.nameSiteTitle} hint={words.nameSiteHint}>
       <Steps now={2} />
       <form onSubmit={submit}>
         <Field label={words.nameSite} name="site" required maxLength={60} autoFocus value={name} onChange={setName} />

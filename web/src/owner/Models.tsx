@@ -1,5 +1,4 @@
 import Button from "@douyinfe/semi-ui-19/lib/es/button";
-import Dropdown from "@douyinfe/semi-ui-19/lib/es/dropdown";
 import Modal from "@douyinfe/semi-ui-19/lib/es/modal";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
@@ -9,6 +8,7 @@ import { Act } from "../parts/Act";
 import { Confirm } from "../parts/Confirm";
 import { Field } from "../parts/Field";
 import { IconDelete, IconDown, IconEdit, IconMore, IconPlus, IconUp } from "../parts/icons";
+import { Menu, MenuItem } from "../parts/Menu";
 import { Trouble } from "../parts/Trouble";
 import { useWords } from "../words";
 import { modelsChanged, type OwnModel, ownModels } from "./data";
@@ -85,19 +85,17 @@ function ModelRow({ model, first, last, move }: { model: OwnModel; first: boolea
       </select>
       <Button onClick={() => testing.mutate()} loading={testing.isPending}>{words.owner.test}</Button>
       {model.provider_id !== null && (
-        <Dropdown
-          trigger="click"
+        <Menu
           position="bottomRight"
-          clickToHide
-          render={
-            <Dropdown.Menu>
-              <Dropdown.Item icon={<IconEdit />} onClick={() => setEditing(true)}>{words.owner.edit}</Dropdown.Item>
-              <Dropdown.Item icon={<IconDelete />} type="danger" onClick={() => setRemoving(true)}>{words.owner.remove}</Dropdown.Item>
-            </Dropdown.Menu>
+          items={
+            <>
+              <MenuItem icon={<IconEdit />} onClick={() => setEditing(true)}>{words.owner.edit}</MenuItem>
+              <MenuItem icon={<IconDelete />} type="danger" onClick={() => setRemoving(true)}>{words.owner.remove}</MenuItem>
+            </>
           }
         >
           <Act label={words.owner.optionsOf(model.name)}><IconMore /></Act>
-        </Dropdown>
+        </Menu>
       )}
       <div className="result"><TrialResult trial={testing.data} error={testing.error} /></div>
       {removing && (

@@ -4,8 +4,9 @@ import { need, POST } from "../api/client";
 import { fail } from "../chat/watching";
 import { queries } from "../data";
 import { Trouble } from "../parts/Trouble";
-import { useNumbers, useWords } from "../words";
+import { useNumbers, useTimes, useWords } from "../words";
 import { runningAnswers, type Sum, usage } from "./data";
+import { useRunningAnswers } from "./watching";
 
 const tokens = (sum: Sum) => sum.input_tokens + sum.output_tokens;
 
@@ -74,7 +75,8 @@ function Split({ title, lines }: { title: string; lines: { name: string; today: 
 
 function Running() {
   const words = useWords();
-  const number = useNumbers();
+  const time = useTimes();
+  const connected = useRunningAnswers();
   const { data, error } = useQuery(runningAnswers);
   const stop = (id: string) =>
     void need(POST("/api/owner/running/{response_id}/stop", { params: { path: { response_id: id } } }))
@@ -84,13 +86,14 @@ function Running() {
     <>
       <h2>{words.owner.running}</h2>
       <Trouble error={error} />
+      {!connected && <p className="quiet" role="status">{words.offline}</p>}
       {data?.length === 0 && <p className="empty">{words.owner.noRunning}</p>}
       <ul className="rows">
         {data?.map((answer) => (
           <li key={answer.id} className="row">
             <div className="what">
               <strong>{answer.email ?? words.owner.gone}</strong>
-              <span className="quiet">{answer.model}{answer.tokens !== null && ` · ${words.tokens(number(answer.tokens))}`}</span>
+              <span className="quiet">{answer.model} · {words.owner.runningSince(time(answer.created_at))}</span>
             </div>
             <Button onClick={() => stop(answer.id)}>{words.owner.stop}</Button>
           </li>

@@ -1,5 +1,4 @@
 import Button from "@douyinfe/semi-ui-19/lib/es/button";
-import Dropdown from "@douyinfe/semi-ui-19/lib/es/dropdown";
 import Modal from "@douyinfe/semi-ui-19/lib/es/modal";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
@@ -9,6 +8,7 @@ import { queries } from "../data";
 import { Act } from "../parts/Act";
 import { Confirm } from "../parts/Confirm";
 import { IconMore, IconPlus, IconSearch } from "../parts/icons";
+import { Menu, MenuItem } from "../parts/Menu";
 import { Trouble } from "../parts/Trouble";
 import { LANGUAGES, useLanguage, useNumbers, useWords } from "../words";
 import { type Account, invites } from "./data";
@@ -70,26 +70,24 @@ function AccountRow({ account, isMe }: { account: Account; isMe: boolean }) {
       {account.admin && <span className="tag">{words.owner.owner}</span>}
       {account.disabled && <span className="tag bad">{words.owner.disabled}</span>}
       {!isMe && (
-        <Dropdown
-          trigger="click"
+        <Menu
           position="bottomRight"
-          clickToHide
-          render={
-            <Dropdown.Menu>
-              <Dropdown.Item onClick={() => setAsking("reset")}>{words.owner.reset}</Dropdown.Item>
-              <Dropdown.Item onClick={() => done(need(PATCH("/api/owner/users/{user_id}", { params, body: { admin: !account.admin } })))}>
+          items={
+            <>
+              <MenuItem onClick={() => setAsking("reset")}>{words.owner.reset}</MenuItem>
+              <MenuItem onClick={() => done(need(PATCH("/api/owner/users/{user_id}", { params, body: { admin: !account.admin } })))}>
                 {account.admin ? words.owner.makeUser : words.owner.makeOwner}
-              </Dropdown.Item>
+              </MenuItem>
               {account.disabled ? (
-                <Dropdown.Item onClick={() => done(need(POST("/api/owner/users/{user_id}/enable", { params })))}>{words.owner.enable}</Dropdown.Item>
+                <MenuItem onClick={() => done(need(POST("/api/owner/users/{user_id}/enable", { params })))}>{words.owner.enable}</MenuItem>
               ) : (
-                <Dropdown.Item type="danger" onClick={() => setAsking("disable")}>{words.owner.disable}</Dropdown.Item>
+                <MenuItem type="danger" onClick={() => setAsking("disable")}>{words.owner.disable}</MenuItem>
               )}
-            </Dropdown.Menu>
+            </>
           }
         >
           <Act label={words.owner.optionsOf(account.email)}><IconMore /></Act>
-        </Dropdown>
+        </Menu>
       )}
       {asking === "disable" && (
         <Confirm title={words.owner.disableUser(account.email)} text={words.owner.disableHint} act={words.owner.disable} onAct={disable} close={() => setAsking("")} />
@@ -115,7 +113,7 @@ function OpenInvites() {
         {data.map((invite) => (
           <li key={invite.id} className="row">
             <div className="what">
-              <strong>{invite.note || "—"}</strong>
+              <strong>{invite.note || words.owner.noNote}</strong>
               <span className="quiet">{words.owner.until(date(invite.expires_at))}</span>
             </div>
             {invite.admin && <span className="tag">{words.owner.owner}</span>}

@@ -21,8 +21,7 @@ export const presets = queryOptions({ queryKey: ["owner", "presets"], queryFn: (
 export const ownSite = queryOptions({ queryKey: ["owner", "site"], queryFn: () => need(GET("/api/owner/site")) });
 export const usage = queryOptions({ queryKey: ["owner", "usage"], queryFn: () => need(GET("/api/owner/usage")) });
 export const invites = queryOptions({ queryKey: ["owner", "invites"], queryFn: () => need(GET("/api/owner/invites")).then(list) });
-// Nothing tells an owner's page of the answers of others, so it looks again while somebody looks at it.
-export const runningAnswers = queryOptions({ queryKey: ["owner", "running"], queryFn: () => need(GET("/api/owner/running")).then(list), refetchInterval: 4_000 });
+export const runningAnswers = queryOptions({ queryKey: ["owner", "running"], queryFn: () => need(GET("/api/owner/running")).then(list) });
 
 // After a change of models: for the owner and for who chooses among them.
 export const modelsChanged = () =>

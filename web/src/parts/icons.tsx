@@ -35,6 +35,7 @@ export const IconTitle = icon(line("M10 3.5 11.6 8l4.4 1.6-4.4 1.6L10 15.7l-1.6-
 export const IconAlert = icon(<circle cx="10" cy="10" r="7" />, line("M10 6.5v4.2M10 13.4v.1"));
 export const IconCloud = icon(line("M3 3l14 14M6.5 15.5h7.8M16.6 14.2a3.2 3.2 0 0 0-1.9-5.4A4.8 4.8 0 0 0 8 6.2M5.7 8.2A3.7 3.7 0 0 0 6.5 15.5"));
 export const IconOwner = icon(<circle cx="10" cy="10" r="2.4" />, line("M10 2.8v2M10 15.2v2M2.8 10h2M15.2 10h2M4.9 4.9l1.4 1.4M13.7 13.7l1.4 1.4M15.1 4.9l-1.4 1.4M6.3 13.7l-1.4 1.4"));
+export const IconKey = icon(<circle cx="6.8" cy="13.2" r="3.3" />, line("m9.2 10.8 7-7M13.2 6.8l2.4 2.4"));
 export const IconLeave = icon(line("M8 16.5H5a1.5 1.5 0 0 1-1.5-1.5V5A1.5 1.5 0 0 1 5 3.5h3M12.5 13.5 16 10l-3.5-3.5M16 10H8"));
 export const IconEye = icon(line("M2.5 10S5.2 4.8 10 4.8 17.5 10 17.5 10 14.8 15.2 10 15.2 2.5 10 2.5 10Z"), <circle cx="10" cy="10" r="2.2" />);
 export const IconEyeOff = icon(line("M3 3l14 14M8 5a7 7 0 0 1 2-.2c4.8 0 7.5 5.2 7.5 5.2a13 13 0 0 1-2 2.6M5.6 6.4A12 12 0 0 0 2.5 10s2.7 5.2 7.5 5.2a7 7 0 0 0 3.4-.9M8.5 8.5a2.2 2.2 0 0 0 3 3"));

@@ -1,4 +1,5 @@
-// What changes in one's conversations, on every device: hints of what to read again.
+// What changes, on every device: hints of what to read again. `/api/feed` tells of one's conversations,
+// `/api/owner/feed` that answers begin and end, whosever they are.
 
 import type { Hint } from "../api/client";
 import { connection, growing, isFinal } from "./connection";
@@ -7,8 +8,11 @@ import { browser, type Network } from "./network";
 // `all`: hints may have been lost, so read everything again.
 export type News = { kind: "all" } | { kind: string; id: string; version: number };
 
+export type Feed = "/api/feed" | "/api/owner/feed";
+
 // Calls `hear` with all news until `signal` aborts; `connected` tells whether there will be any.
 export async function followFeed(
+  feed: Feed,
   hear: (news: News) => void,
   connected: (yes: boolean) => void,
   signal: AbortSignal,
@@ -16,7 +20,7 @@ export async function followFeed(
 ): Promise<void> {
   for (let failures = 0; !signal.aborted; ) {
     try {
-      for await (const events of connection(network, (cut) => network.fetch("/api/feed", { signal: cut }), signal)) {
+      for await (const events of connection(network, (cut) => network.fetch(feed, { signal: cut }), signal)) {
         if (signal.aborted) return;
         connected(true);
         if (events && events.length > 0) failures = 0;

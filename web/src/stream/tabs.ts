@@ -1,10 +1,10 @@
 // A browser opens six connections to a site and no more, however many of its tabs and windows show it. So one of them
-// follows the feed, and one each answer, and tells the others. Where a browser cannot arrange turns (plain http), each
+// follows each feed, and one each answer, and tells the others. Where a browser cannot arrange turns (plain http), each
 // tab follows for itself.
 
 import type { Answer } from "./answer";
 import { follow } from "./follow";
-import { followFeed, type News } from "./feed";
+import { type Feed, followFeed, type News } from "./feed";
 import { browser, type Network } from "./network";
 
 const canShare = () => "locks" in navigator && "BroadcastChannel" in globalThis;
@@ -12,13 +12,15 @@ const canShare = () => "locks" in navigator && "BroadcastChannel" in globalThis;
 type FeedTold = { news: News } | { connected: boolean };
 
 // Calls `hear` with all news, by way of the tab whose turn it is, until `signal` aborts.
-export async function shareFeed(hear: (news: News) => void, connected: (yes: boolean) => void, signal: AbortSignal): Promise<void> {
-  if (!canShare()) return followFeed(hear, connected, signal);
-  const channel = new BroadcastChannel("tako-feed");
+export async function shareFeed(feed: Feed, hear: (news: News) => void, connected: (yes: boolean) => void, signal: AbortSignal): Promise<void> {
+  if (!canShare()) return followFeed(feed, hear, connected, signal);
+  const name = `tako-${feed}`;
+  const channel = new BroadcastChannel(name);
   channel.onmessage = ({ data }: MessageEvent<FeedTold>) => ("news" in data ? hear(data.news) : connected(data.connected));
   const tell = (told: FeedTold) => channel.postMessage(told);
   const lead = () =>
     followFeed(
+      feed,
       (news) => {
         hear(news);
         tell({ news });
@@ -30,7 +32,7 @@ export async function shareFeed(hear: (news: News) => void, connected: (yes: boo
       signal,
     );
   try {
-    await navigator.locks.request("tako-feed", { signal }, lead);
+    await navigator.locks.request(name, { signal }, lead);
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {

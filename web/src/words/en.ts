@@ -2,6 +2,7 @@
 
 export const en = {
   // Everywhere
+  sentences: (first: string, second: string) => `${first} ${second}`,
   again: "Try again",
   cancel: "Cancel",
   save: "Save",
@@ -41,6 +42,7 @@ export const en = {
   step: (now: number, all: number) => `Step ${now} of ${all}`,
   yourAccountHint: "It owns this site: only it sees the owner's page.",
   makeAccount: "Make the first account",
+  nameSiteTitle: "Give it a name",
   nameSite: "The name of the site",
   nameSiteHint: "What visitors read at the top of every page.",
   firstModel: "Which model answers?",
@@ -131,6 +133,10 @@ export const en = {
   light: "Light",
   dark: "Dark",
   ownersPage: "Owner's page",
+  changePassword: "Change password",
+  currentPassword: "Current password",
+  changePasswordHint: "You stay signed in here and are signed out everywhere else. Who has forgotten it asks an owner for a link.",
+  passwordChanged: "Your password is changed. You are signed out everywhere else.",
 
   // The owner's page
   owner: {
@@ -188,11 +194,13 @@ export const en = {
     copyLink: "Copy the link",
     invites: "Open invitations",
     takeBack: "Take back",
+    noNote: "For nobody in particular",
     until: (date: string) => `until ${date}`,
     searchUsers: "Search users",
     owner: "Owner",
     disabled: "Disabled",
     since: (date: string) => `since ${date}`,
+    runningSince: (time: string) => `since ${time}`,
     tokensToday: (count: string) => `${count} tokens today`,
     you: "you",
     disable: "Disable",
@@ -224,7 +232,7 @@ export const en = {
 
     registration: "Who may sign up",
     open: "Anybody",
-    inviteOnly: "Who has an invitation",
+    inviteOnly: "People with an invitation",
     closed: "Nobody",
     siteName: "Name of the site",
     dailyTokens: "Tokens per user and day",
@@ -242,6 +250,7 @@ export const en = {
   } as Record<string, string>,
 
   errors: {
+    wrong_current_password: "This is not your current password.",
     wrong_password: "E-mail or password is wrong.",
     email_taken: "There is an account with this e-mail already. Sign in instead.",
     invalid_email: "This does not look like an e-mail address.",

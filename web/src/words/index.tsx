@@ -39,6 +39,12 @@ export function Speaking({ children }: { children: ReactNode }) {
 export const useLanguage = () => useContext(Context);
 export const useWords = () => useContext(Context).words;
 
+// The time of day, of seconds since 1970, as people here write it.
+export function useTimes(): (seconds: number) => string {
+  const { language } = useLanguage();
+  return (seconds) => new Date(seconds * 1000).toLocaleTimeString(LANGUAGES[language].tag, { timeStyle: "short" });
+}
+
 // Numbers for people, in their language.
 export function useNumbers(): (value: number) => string {
   const { language } = useLanguage();

@@ -3,6 +3,7 @@
 import type { Words } from "./en";
 
 export const zh: Words = {
+  sentences: (first, second) => first + second,
   again: "重试",
   cancel: "取消",
   save: "保存",
@@ -38,8 +39,9 @@ export const zh: Words = {
   setUpTitle: "这是你的站点",
   setUpHint: "只需三步，即可开始对话。",
   step: (now, all) => `第 ${now} 步，共 ${all} 步`,
-  yourAccountHint: "它是站长账号，只有它能看到管理页面。",
+  yourAccountHint: "这是站长账号，只有它能看到管理页面。",
   makeAccount: "创建第一个账号",
+  nameSiteTitle: "给站点起个名字",
   nameSite: "站点名称",
   nameSiteHint: "显示在每个页面的顶部。",
   firstModel: "由哪个模型回答？",
@@ -127,6 +129,10 @@ export const zh: Words = {
   light: "浅色",
   dark: "深色",
   ownersPage: "管理页面",
+  changePassword: "修改密码",
+  currentPassword: "当前密码",
+  changePasswordHint: "本设备保持登录，其他设备会退出登录。忘记密码请找站长要重置链接。",
+  passwordChanged: "密码已修改，其他设备已退出登录。",
 
   owner: {
     title: "管理页面",
@@ -183,11 +189,13 @@ export const zh: Words = {
     copyLink: "复制链接",
     invites: "未使用的邀请",
     takeBack: "收回",
+    noNote: "未注明给谁",
     until: (date) => `有效期至 ${date}`,
     searchUsers: "搜索用户",
     owner: "站长",
     disabled: "已停用",
     since: (date) => `注册于 ${date}`,
+    runningSince: (time) => `${time} 开始`,
     tokensToday: (count) => `今天 ${count} 个 token`,
     you: "你",
     disable: "停用",
@@ -236,6 +244,7 @@ export const zh: Words = {
   },
 
   errors: {
+    wrong_current_password: "当前密码不正确。",
     wrong_password: "邮箱或密码不正确。",
     email_taken: "这个邮箱已经有账号了，请直接登录。",
     invalid_email: "这不像一个邮箱地址。",

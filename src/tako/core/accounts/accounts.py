@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tako.core import names
 from tako.core.accounts import passwords, store, tokens
 from tako.core.accounts.limits import SignInLimit
-from tako.core.accounts.principal import SCOPES, Principal, covers
+from tako.core.accounts.principal import SCOPES, Principal, authorize, covers
 from tako.core.accounts.store import ApiKey, User
 from tako.core.db import Database
 from tako.core.errors import Denied, Invalid, Unauthenticated
@@ -16,6 +16,10 @@ from tako.core.site.settings import SiteSettings
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\ud800-\udfff]{1,64}@[^@\s\x00-\x1f\ud800-\udfff]{1,189}\Z")
 _HOUR = 3_600_000_000
 SETUP_LIFETIME = 24 * _HOUR
+
+
+class WrongCurrentPassword(Denied):
+    """Somebody who is signed in does not know the password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,34 @@ async def set_password(accounts: Accounts, token: str, password: str, address: s
         user = await store.user(connection, user_id)
     accounts.limit.succeeded(address)
     return user
+
+
+async def change_password(accounts: Accounts, principal: Principal, current: str, password: str, address: str) -> None:
+    """By somebody who is signed in and knows the password they have. What somebody else may know of the account ends:
+    every other session and every link that sets a password. API keys stay.
+
+    Raises `WrongCurrentPassword`, `Invalid`, and `TooMany`: whoever found a signed-in browser may guess.
+    """
+    authorize(principal, "account")
+    passwords.check(password)
+    async with accounts.db.read() as connection:
+        user = await store.user(connection, principal.id)
+    accounts.limit.attempt(address, user.email)
+    hashed = await passwords.hash(password)
+    while True:
+        if not await passwords.verify(user.password_hash, current):
+            raise WrongCurrentPassword(
+                "The current password is wrong.", code="wrong_current_password", param="current_password"
+            )
+        async with accounts.db.write() as connection:
+            # Verifying takes a tenth of a second, in which somebody else may have changed it.
+            found = await store.user(connection, user.id, lock=True)
+            if found.password_hash == user.password_hash:
+                await store.hold_enabled(connection, user.id)
+                await store.replace_password(connection, user.id, hashed, keeping=principal.credential_id)
+                break
+        user = found
+    accounts.limit.succeeded(address, user.email)
 
 
 async def create_key(

@@ -1,4 +1,4 @@
-"""/api for visitors and users: sign up, in and out, a new password by a link, keys."""
+"""/api for visitors and users: sign up, in and out, a new password, keys."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -14,6 +14,7 @@ from tako.core.accounts.wire import (
     MadeKey,
     NewKey,
     NewPassword,
+    PasswordChange,
     Setup,
     SignedIn,
     SignIn,
@@ -58,6 +59,11 @@ def router(accounts: Accounts, authenticator: Authenticator) -> APIRouter:
     async def reset(request: Request, response: Response, body: NewPassword) -> SignedIn:
         user = await rules.set_password(accounts, body.token, body.password, visitor(request))
         return await signed_in(request, response, user)
+
+    @routes.put("/password", status_code=204, summary="Change one's password; ends all other sessions")
+    async def change_password(request: Request, body: PasswordChange) -> None:
+        address = authenticator.proxies.client(request.scope)
+        await rules.change_password(accounts, await who(request), body.current_password, body.password, address)
 
     @routes.post("/session", status_code=201, summary="Sign in")
     async def sign_in(request: Request, response: Response, body: SignIn) -> SignedIn:

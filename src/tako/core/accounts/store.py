@@ -157,6 +157,12 @@ async def hold_admins(connection: AsyncConnection) -> list[str]:
     return [row.id for row in await connection.execute(query.with_for_update())]
 
 
+async def admins(connection: AsyncConnection) -> set[str]:
+    """Ids of all who can sign in as admins."""
+    query = _users().where(users.c.admin.is_(True), principals.c.disabled_at.is_(None))
+    return {row.id for row in await connection.execute(query)}
+
+
 async def list_users(
     connection: AsyncConnection, *, limit: int, after: str | None, search: str | None = None
 ) -> list[User]:
@@ -177,10 +183,13 @@ async def set_password(connection: AsyncConnection, user_id: str, password_hash:
     await connection.execute(update(users).where(users.c.id == user_id).values(password_hash=password_hash))
 
 
-async def replace_password(connection: AsyncConnection, user_id: str, password_hash: str) -> None:
-    """Whoever is signed in is signed out, and no earlier link sets yet another; API keys stay."""
+async def replace_password(
+    connection: AsyncConnection, user_id: str, password_hash: str, *, keeping: str | None = None
+) -> None:
+    """Whoever is signed in is signed out, except in the session `keeping`, and no earlier link sets yet another; API
+    keys stay."""
     await set_password(connection, user_id, password_hash)
-    await revoke_all(connection, user_id, keys=False)
+    await revoke_all(connection, user_id, keys=False, keeping=keeping)
     await void_resets(connection, user_id)
 
 
@@ -221,12 +230,12 @@ async def revoke(connection: AsyncConnection, credential_id: str) -> None:
         )
 
 
-async def revoke_all(connection: AsyncConnection, user_id: str, *, keys: bool) -> None:
-    """Sign the user out everywhere; with `keys` the API keys go too."""
+async def revoke_all(connection: AsyncConnection, user_id: str, *, keys: bool, keeping: str | None = None) -> None:
+    """Sign the user out everywhere but in the session `keeping`; with `keys` the API keys go too."""
     for table in (sessions, api_keys) if keys else (sessions,):
-        await connection.execute(
-            update(table).where(table.c.principal_id == user_id, table.c.revoked_at.is_(None)).values(revoked_at=now())
-        )
+        theirs = table.c.principal_id == user_id, table.c.revoked_at.is_(None)
+        but = () if keeping is None else (table.c.id != keeping,)
+        await connection.execute(update(table).where(*theirs, *but).values(revoked_at=now()))
 
 
 async def revoked_since(connection: AsyncConnection, since: int) -> list[str]:

@@ -35,6 +35,13 @@ class NewPassword(Body):
     password: Password
 
 
+class PasswordChange(Body):
+    """One's own; who does not know the one they have needs a link of an admin."""
+
+    current_password: Password
+    password: Password
+
+
 class NewKey(Body):
     name: str
     scopes: list[str] = ["chat"]

@@ -69,7 +69,20 @@ def paths() -> dict[str, Any]:
             "post": _stream("continue_answer", "Go on with an interrupted answer, in the same message", [message, _KEY])
         },
         "/api/messages/{message_id}/stream": {"get": _join(message)},
-        "/api/feed": {"get": _feed()},
+        "/api/feed": {
+            "get": _feed(
+                "follow_feed",
+                "What changes in one's conversations, on every device",
+                "Server-sent events, each named for what happened to a conversation, with a Hint",
+            )
+        },
+        "/api/owner/feed": {
+            "get": _feed(
+                "follow_owners_feed",
+                "That an answer begins or ends, whoever asked: never what. For admins only",
+                "Server-sent events, `began` and `ended`, each with the Hint of a response",
+            )
+        },
     }
 
 
@@ -91,16 +104,13 @@ def _join(message: dict[str, Any]) -> dict[str, Any]:
     return operation
 
 
-def _feed() -> dict[str, Any]:
-    text = {
-        "description": "Server-sent events, each named for what happened to a conversation, with a Hint",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
-    }
+def _feed(name: str, summary: str, text: str) -> dict[str, Any]:
+    stream = {"description": text, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
     return {
-        "summary": "What changes in one's conversations, on every device",
-        "operationId": "follow_feed",
+        "summary": summary,
+        "operationId": name,
         "tags": _TAG,
-        "responses": {"200": text, **problems()},
+        "responses": {"200": stream, **problems()},
     }
 
 

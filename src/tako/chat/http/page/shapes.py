@@ -226,7 +226,9 @@ class Done(Shape):
 class Hint(Shape):
     """An event of the feed, whose name says what happened to the conversation `id`: created, running, ended, titled,
     changed, deleted. What is shown with this `version` or a newer one is up to date. `event: ready` (the feed is
-    connected: read your lists now) and `event: reload` (hints were lost: read them again) have no fields."""
+    connected: read your lists now) and `event: reload` (hints were lost: read them again) have no fields.
+
+    In the owner's feed, `began` (version 1) and `ended` (version 2) of the response `id`."""
 
     id: str
     version: int

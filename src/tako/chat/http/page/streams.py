@@ -14,6 +14,7 @@ from tako.chat.store import Response
 from tako.core.accounts.authenticate import Authenticator
 from tako.core.accounts.principal import Principal, authorize
 from tako.core.errors import Invalid, Unavailable
+from tako.core.feed import ADMINS
 from tako.core.http import Receive, Scope, Send, header, read_body
 from tako.core.journal import Log
 from tako.core.sse import Reader, Source, Wheel
@@ -39,7 +40,9 @@ class PageStreams:
                 return True
             case ("POST", "api", "messages", _, "regenerate" | "continue"):
                 return True
-            case ("GET", "api", "messages", _, "stream") | ("GET", "api", "feed"):
+            case ("GET", "api", "messages", _, "stream"):
+                return True
+            case ("GET", "api", "feed") | ("GET", "api", "owner", "feed"):
                 return True
         return False
 
@@ -48,6 +51,8 @@ class PageStreams:
         match (scope["method"], *scope["path"].split("/")[2:]):
             case (_, "feed"):
                 await self._feed(scope, send)
+            case (_, "owner", _):
+                await self._owners_feed(scope, send)
             case ("GET", _, message_id, _):
                 await self._join(scope, send, message_id)
             case (_, *path):
@@ -57,6 +62,11 @@ class PageStreams:
         principal = await self.authenticator.principal(scope)
         authorize(principal, "chat:read")
         await self._read(scope, send, principal, self.chat.feed.follow(principal.id))
+
+    async def _owners_feed(self, scope: Scope, send: Send) -> None:
+        principal = await self.authenticator.principal(scope)
+        authorize(principal, "admin")
+        await self._read(scope, send, principal, self.chat.feed.follow(ADMINS), for_admins=True)
 
     async def _join(self, scope: Scope, send: Send, message_id: str) -> None:
         principal = await self.authenticator.principal(scope)
@@ -117,8 +127,10 @@ class PageStreams:
         )
         await self._read(scope, send, principal, follow.Preceded(first, await self._source(row, after)))
 
-    async def _read(self, scope: Scope, send: Send, principal: Principal, source: Source) -> None:
-        reader = Reader(source, principal, scope, send)
+    async def _read(
+        self, scope: Scope, send: Send, principal: Principal, source: Source, *, for_admins: bool = False
+    ) -> None:
+        reader = Reader(source, principal, scope, send, for_admins=for_admins)
         with self.wheel.watching(reader):
             await reader.run()
 

@@ -8,7 +8,12 @@ from tests.support.page import answer, ask, copied, ended, opened, questions, sa
 from tests.support.upstream import Finish, Gate, Say, Upstream, words
 from tests.support.upstream import answer as says
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.browser,
+    pytest.mark.timeout(300),
+    pytest.mark.asyncio(loop_scope="session"),
+]
 
 LOST = "Connection lost. It goes on by itself."
 
@@ -32,15 +37,16 @@ async def test_offline_in_mid_answer_and_back(tab: Page, upstream: Upstream) -> 
     assert await copied(tab) == before + during + after
 
 
-async def test_a_server_killed_in_mid_answer_and_restarted(tab: Page, patient: Site, upstream: Upstream) -> None:
+async def test_a_server_killed_in_mid_answer_and_restarted(owners_tab: Page, own: Site, upstream: Upstream) -> None:
     """Nothing hangs as being answered: the page comes back by itself and shows what is stored."""
+    tab = owners_tab
     text = "".join(words(5, 60))
     upstream.script = [Say(text), Gate(), Finish()]
     await ask(tab, "go")
     await expect(answer(tab)).to_contain_text("59:")
-    await patient.server.kill()
+    await own.server.kill()
     await expect(tab.get_by_text(LOST)).to_be_visible()
-    await patient.server.start()
+    await own.server.start()
     await expect(tab.locator(".note")).to_contain_text("This answer was cut off.", timeout=40_000)
     await expect(tab.get_by_text(LOST)).to_be_hidden(timeout=30_000)
     await ended(tab)
@@ -58,21 +64,23 @@ async def test_a_server_killed_in_mid_answer_and_restarted(tab: Page, patient: S
     assert text_of((await same_as_stored(tab))["messages"][-1]) == text + " and its end"
 
 
-async def test_a_question_that_finds_no_server_waits_for_it(tab: Page, patient: Site, upstream: Upstream) -> None:
+async def test_a_question_that_finds_no_server_waits_for_it(owners_tab: Page, own: Site, upstream: Upstream) -> None:
     """It is asked once, however often it had to be sent, and a reload in between loses no word of it."""
-    await patient.server.kill()
+    tab = owners_tab
+    await own.server.kill()
     await ask(tab, "are you there?")
     await expect(questions(tab)).to_have_text(["are you there?"])
     await expect(tab.get_by_text(LOST)).to_be_visible()
-    await patient.server.start()
+    await own.server.start()
     await expect(answer(tab)).to_have_text("Hello world", timeout=40_000)
     await ended(tab)
     assert len((await same_as_stored(tab))["messages"]) == 2
 
 
-async def test_a_question_taken_back_is_there_to_be_changed(tab: Page, patient: Site) -> None:
+async def test_a_question_taken_back_is_there_to_be_changed(owners_tab: Page, own: Site) -> None:
     """Stop without a connection gives the question back."""
-    await patient.server.kill()
+    tab = owners_tab
+    await own.server.kill()
     await ask(tab, "are you there?")
     await expect(tab.get_by_text(LOST)).to_be_visible()
     await tab.get_by_role("button", name="Stop").click()
@@ -103,14 +111,14 @@ async def test_ten_open_tabs_share_the_browsers_six_connections(tab: Page, patie
 
 
 async def test_two_browsers_ask_in_one_conversation_at_once(
-    tab: Page, patient: Site, browser: Browser, upstream: Upstream
+    tab: Page, patient: Site, browser: Browser, upstream: Upstream, email: str
 ) -> None:
     """Both questions are answered, each browser stays with its own, and both are found as branches."""
     upstream.script = says("hello")
     await ask(tab, "begin")
     await ended(tab)
     elsewhere = await browser.new_context(locale="en-US")
-    await sign_in(elsewhere, patient.server)
+    await sign_in(elsewhere, patient.server, email)
     other = await opened(elsewhere, tab.url)
     await expect(answer(other)).to_have_text("hello")
     gate = Gate()

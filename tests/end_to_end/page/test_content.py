@@ -10,7 +10,12 @@ from tests.support.page import answer, ask, copied, ended, questions, same_as_st
 from tests.support.upstream import Finish, Say, Upstream
 from tests.support.upstream import answer as says
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.browser,
+    pytest.mark.timeout(300),
+    pytest.mark.asyncio(loop_scope="session"),
+]
 
 HOSTILE = """<script>window.hit = 1</script>
 

@@ -5,12 +5,17 @@ from collections.abc import Callable
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from tests.conftest import Site
+from tests.conftest import Site, owner_with_a_key
 from tests.support.page import EMAIL, PASSWORD, answer, ask, ended, opened, same_as_stored, writing
 from tests.support.upstream import Finish, Gate, Say, Upstream
 from tests.support.upstream import answer as says
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.browser,
+    pytest.mark.timeout(300),
+    pytest.mark.asyncio(loop_scope="session"),
+]
 
 
 async def test_the_one_time_link_leads_to_a_site_that_answers(
@@ -56,10 +61,11 @@ async def test_the_one_time_link_leads_to_a_site_that_answers(
 
 
 async def test_an_invited_person_signs_up_and_may_be_shut_out(
-    tab: Page, patient: Site, browser: Browser, upstream: Upstream
+    owners_tab: Page, own: Site, browser: Browser, upstream: Upstream
 ) -> None:
     """Invitation, sign-up, a running answer that the owner stops, and the end of the access."""
-    await tab.goto(f"{patient.server.url}/owner/users")
+    tab = owners_tab
+    await tab.goto(f"{own.server.url}/owner/users")
     await tab.get_by_role("button", name="Invite").click()
     await tab.get_by_label("For whom").fill("Ika")
     await tab.get_by_role("button", name="Make the link").click()
@@ -76,7 +82,7 @@ async def test_an_invited_person_signs_up_and_may_be_shut_out(
     upstream.script = [Say("for ever"), Gate(), Finish()]
     await ask(guest, "go on")
     await expect(answer(guest)).to_have_text("for ever")
-    await tab.goto(f"{patient.server.url}/owner/usage")
+    await tab.goto(f"{own.server.url}/owner/usage")
     row = tab.get_by_role("listitem").filter(has_text="ika@example.org")
     await row.get_by_role("button", name="Stop").click()
     await expect(row).to_have_count(0)
@@ -84,7 +90,7 @@ async def test_an_invited_person_signs_up_and_may_be_shut_out(
     await ended(guest)
     await same_as_stored(guest)
 
-    await tab.goto(f"{patient.server.url}/owner/users")
+    await tab.goto(f"{own.server.url}/owner/users")
     account = tab.get_by_role("listitem").filter(has_text="ika@example.org")
     await account.get_by_role("button", name="Options of").click()
     await tab.get_by_role("menuitem", name="Disable").click()
@@ -97,9 +103,35 @@ async def test_an_invited_person_signs_up_and_may_be_shut_out(
     await expect(guest.get_by_role("alert")).to_be_visible()
 
 
-async def test_models_are_ordered_and_kept_for_some(tab: Page, patient: Site, context: BrowserContext) -> None:
+async def test_the_running_answers_of_others_appear_and_vanish_by_themselves(
+    owners_tab: Page, own: Site, context: BrowserContext, upstream: Upstream
+) -> None:
+    """In every tab that shows them, without a reload; what they cost is there with their end."""
+    tab = owners_tab
+    theirs = own.new_client(await owner_with_a_key(own.server.database_url, "ika@example.org"))
+    tabs = [tab, await context.new_page()]
+    for one in tabs:
+        await one.goto(f"{own.server.url}/owner/usage")
+        await expect(one.get_by_text("Nothing is being answered now.")).to_be_visible()
+    gate = Gate()
+    upstream.script = [Say("for you alone"), gate, Finish(usage=(7, 11))]
+    asked = await theirs.post("/v1/responses", json={"model": "scripted", "input": "hello", "background": True})
+    assert asked.status_code == 200
+    rows = [one.get_by_role("listitem").filter(has_text="ika@example.org") for one in tabs]
+    for row in rows:
+        await expect(row).to_contain_text("scripted")
+        await expect(row).not_to_contain_text("for you alone")
+    gate.opened.set()
+    for one, row in zip(tabs, rows, strict=True):
+        await expect(row).to_have_count(0)
+        await expect(one.get_by_role("row").filter(has_text="ika@example.org")).to_contain_text("18")
+    await theirs.aclose()
+
+
+async def test_models_are_ordered_and_kept_for_some(owners_tab: Page, own: Site, context: BrowserContext) -> None:
     """The first one is what a new conversation begins with; who may not use one does not see it."""
-    await tab.goto(f"{patient.server.url}/owner/models")
+    tab = owners_tab
+    await tab.goto(f"{own.server.url}/owner/models")
     rows = tab.get_by_role("listitem").locator("strong")
     await expect(rows).to_have_text(["scripted", "prefixing", "small", "impatient"])
     await tab.get_by_role("button", name="Move small up").click()
@@ -107,14 +139,15 @@ async def test_models_are_ordered_and_kept_for_some(tab: Page, patient: Site, co
     await tab.get_by_role("button", name="Move small up").click()
     await expect(rows).to_have_text(["small", "scripted", "prefixing", "impatient"])
     await tab.get_by_label("Who may use prefixing").select_option("Nobody")
-    other = await opened(context, patient.server.url)
+    other = await opened(context, own.server.url)
     await expect(other.get_by_label("Model")).to_have_value("small")
     await expect(other.get_by_label("Model").get_by_role("option")).to_have_text(["small", "scripted", "impatient"])
 
 
-async def test_the_name_of_the_site_is_changed(tab: Page, patient: Site) -> None:
+async def test_the_name_of_the_site_is_changed(owners_tab: Page, own: Site) -> None:
     """Visitors read it at once."""
-    await tab.goto(f"{patient.server.url}/owner/site")
+    tab = owners_tab
+    await tab.goto(f"{own.server.url}/owner/site")
     await tab.get_by_label("Name of the site").fill("Another reef")
     await tab.get_by_role("button", name="Save").click()
     await expect(tab.get_by_role("status").filter(has_text="Saved.")).to_be_visible()

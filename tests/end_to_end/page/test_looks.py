@@ -14,7 +14,12 @@ from tests.support.page import EMAIL, PASSWORD, answer, ask, ended, serious
 from tests.support.upstream import Cut, Finish, Gate, Say, Status, Think, Upstream
 from tests.support.upstream import answer as says
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.browser,
+    pytest.mark.timeout(900),
+    pytest.mark.asyncio(loop_scope="session"),
+]
 
 WIDTHS = {"wide": (1280, 800), "narrow": (360, 740)}
 
