@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from tako.ferry.target.connection import Target, first_line
+from tako.ferry.target.connection import Target, first_line, told
 from tako.ferry.translate.names import postgres
 
 # What is wrong with a row, not with the server: data (22), integrity (23), and an index entry that is too large (54).
@@ -47,9 +47,10 @@ class Table:
         return [Refusal(text, error.sqlstate or "", first_line(error))]
 
     def _try(self, text: bytes) -> psycopg.Error | None:
-        try:
-            with self._target.connection.transaction(), self._target.connection.cursor().copy(self._copy) as copy:
-                copy.write(text)
-        except REFUSALS as error:
-            return error
+        with told(self._target.shown):
+            try:
+                with self._target.connection.transaction(), self._target.connection.cursor().copy(self._copy) as copy:
+                    copy.write(text)
+            except REFUSALS as error:
+                return error
         return None

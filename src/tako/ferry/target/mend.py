@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import psycopg
 
 from tako.ferry.plan import PlannedTable
-from tako.ferry.target.connection import Target
+from tako.ferry.target.connection import Target, told
 from tako.ferry.target.load import REFUSALS, Table
 from tako.ferry.translate.digests import target_literal, target_text
 from tako.ferry.translate.names import postgres
@@ -42,20 +42,21 @@ def replace(target: Target, schema: str, table: PlannedTable, into: Table, gone:
     key = [postgres(column.target) for column in table.key_columns]
     sets = ", ".join(f"{column} = EXCLUDED.{column}" for column in columns if column not in key)
     listed = ", ".join(columns)
-    try:
-        with target.connection.transaction():
-            target.connection.execute(f"ALTER TABLE {name} DISABLE TRIGGER USER".encode())
-            target.connection.execute(f"DELETE FROM {name} WHERE {one_of(table, gone)}".encode())  # noqa: S608
-            target.connection.execute(
-                f"CREATE TEMP TABLE ferry_mended ON COMMIT DROP AS SELECT {listed} FROM {name} WITH NO DATA".encode()  # noqa: S608
-            )
-            if Table(target, "pg_temp", "ferry_mended", [c.target for c in table.copied], into.repair).put(lines):
-                raise psycopg.DataError("refused")
-            target.connection.execute(
-                f"INSERT INTO {name} ({listed}) SELECT {listed} FROM pg_temp.ferry_mended "  # noqa: S608
-                f"ON CONFLICT ({', '.join(key)}) DO {f'UPDATE SET {sets}' if sets else 'NOTHING'}".encode()
-            )
-            target.connection.execute(f"ALTER TABLE {name} ENABLE TRIGGER USER".encode())
-    except REFUSALS:
-        return False
+    with told(target.shown):
+        try:
+            with target.connection.transaction():
+                target.connection.execute(f"ALTER TABLE {name} DISABLE TRIGGER USER".encode())
+                target.connection.execute(f"DELETE FROM {name} WHERE {one_of(table, gone)}".encode())  # noqa: S608
+                target.connection.execute(
+                    f"CREATE TEMP TABLE ferry_mended ON COMMIT DROP AS SELECT {listed} FROM {name} WITH NO DATA".encode()  # noqa: S608
+                )
+                if Table(target, "pg_temp", "ferry_mended", [c.target for c in table.copied], into.repair).put(lines):
+                    raise psycopg.DataError("refused")
+                target.connection.execute(
+                    f"INSERT INTO {name} ({listed}) SELECT {listed} FROM pg_temp.ferry_mended "  # noqa: S608
+                    f"ON CONFLICT ({', '.join(key)}) DO {f'UPDATE SET {sets}' if sets else 'NOTHING'}".encode()
+                )
+                target.connection.execute(f"ALTER TABLE {name} ENABLE TRIGGER USER".encode())
+        except REFUSALS:
+            return False
     return True

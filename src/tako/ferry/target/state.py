@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from tako.ferry.errors import Blocked
-from tako.ferry.target.connection import Target, first_line
+from tako.ferry.target.connection import Target, first_line, told
 
 TABLES = """
 CREATE SCHEMA IF NOT EXISTS ferry;
@@ -106,13 +106,14 @@ def prepare(target: Target) -> None:
 def locked(target: Target, schema: str) -> Iterator[None]:
     """One ferry per target schema. A killed one's lock goes as soon as the server sees that it is gone."""
     parameters = (LOCK, schema)
-    try:
-        target.connection.execute(f"SET lock_timeout = '{WAIT}'")
-        target.connection.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", parameters)
-    except psycopg.errors.LockNotAvailable as error:
-        raise Blocked(
-            f"Another tako ferry works on the schema {schema}. Wait for it, or end it (see pg_stat_activity)."
-        ) from error
+    with told(target.shown):
+        try:
+            target.connection.execute(f"SET lock_timeout = '{WAIT}'")
+            target.connection.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", parameters)
+        except psycopg.errors.LockNotAvailable as error:
+            raise Blocked(
+                f"Another tako ferry works on the schema {schema}. Wait for it, or end it (see pg_stat_activity)."
+            ) from error
     target.execute("SET lock_timeout = 0")
     try:
         yield
@@ -252,14 +253,15 @@ def steps(target: Target, plan_hash: str) -> set[int]:
 
 def step(target: Target, plan_hash: str, n: int, statement: str) -> str | None:
     """Do one thing after the copy, once. Returns why PostgreSQL refuses it, if it does: that is written down too."""
-    try:
-        with target.connection.transaction():
-            target.connection.execute(statement.encode())
-            _note_step(target, plan_hash, n, statement, None)
-    except STEP_REFUSALS as error:
-        said = first_line(error) + (f" ({error.diag.message_detail})" if error.diag.message_detail else "")
-        _note_step(target, plan_hash, n, statement, said)
-        return said
+    with told(target.shown):
+        try:
+            with target.connection.transaction():
+                target.connection.execute(statement.encode())
+                _note_step(target, plan_hash, n, statement, None)
+        except STEP_REFUSALS as error:
+            said = first_line(error) + (f" ({error.diag.message_detail})" if error.diag.message_detail else "")
+            _note_step(target, plan_hash, n, statement, said)
+            return said
     return None
 
 
