@@ -50,7 +50,8 @@ def replace(target: Target, schema: str, table: PlannedTable, into: Table, gone:
                 target.connection.execute(
                     f"CREATE TEMP TABLE ferry_mended ON COMMIT DROP AS SELECT {listed} FROM {name} WITH NO DATA".encode()  # noqa: S608
                 )
-                if Table(target, "pg_temp", "ferry_mended", [c.target for c in table.copied], into.repair).put(lines):
+                mended = Table(target, "pg_temp", "ferry_mended", [c.target for c in table.copied], into.repair)
+                if mended.put(lines):
                     raise psycopg.DataError("refused")
                 target.connection.execute(
                     f"INSERT INTO {name} ({listed}) SELECT {listed} FROM pg_temp.ferry_mended "  # noqa: S608
