@@ -123,7 +123,7 @@ async def conversations(look: Look, upstream: Upstream, texts: samples.Texts) ->
     await look.at("interrupted")
     upstream.script = [Status(401)]
     await ask(tab, texts.code_question)
-    await expect(tab.locator(".ending.failed")).to_be_visible()
+    await expect(tab.locator(".ending.failed")).to_have_count(2)
     await ended(tab)
     await look.at("failed")
 

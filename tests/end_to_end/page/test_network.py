@@ -1,5 +1,7 @@
 """The page when the network, the server or the browser's connections fail it: nothing twice, nothing missing."""
 
+import asyncio
+
 import pytest
 from playwright.async_api import Browser, Page, expect
 
@@ -125,8 +127,7 @@ async def test_two_browsers_ask_in_one_conversation_at_once(
     upstream.script = [Say("an answer "), gate, Say("to one of them"), Finish()]
     await writing(tab).fill("mine")
     await writing(other).fill("yours")
-    await writing(tab).press("Enter")
-    await writing(other).press("Enter")
+    await asyncio.gather(writing(tab).press("Enter"), writing(other).press("Enter"))
     await upstream.asked(4)
     gate.opened.set()
     for one, question in ((tab, "mine"), (other, "yours")):

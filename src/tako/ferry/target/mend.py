@@ -47,9 +47,8 @@ def replace(target: Target, schema: str, table: PlannedTable, into: Table, gone:
             with target.connection.transaction():
                 target.connection.execute(f"ALTER TABLE {name} DISABLE TRIGGER USER".encode())
                 target.connection.execute(f"DELETE FROM {name} WHERE {one_of(table, gone)}".encode())  # noqa: S608
-                target.connection.execute(
-                    f"CREATE TEMP TABLE ferry_mended ON COMMIT DROP AS SELECT {listed} FROM {name} WITH NO DATA".encode()  # noqa: S608
-                )
+                empty = f"SELECT {listed} FROM {name} WITH NO DATA"  # noqa: S608
+                target.connection.execute(f"CREATE TEMP TABLE ferry_mended ON COMMIT DROP AS {empty}".encode())
                 mended = Table(target, "pg_temp", "ferry_mended", [c.target for c in table.copied], into.repair)
                 if mended.put(lines):
                     raise psycopg.DataError("refused")
