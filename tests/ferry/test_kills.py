@@ -132,7 +132,12 @@ def _chunks(lines: list[str]) -> Iterator[tuple[str, int]]:
 def _sessions(target: Postgres, url: str) -> list[psutil.Process]:
     """The server's processes that serve a database."""
     name = url.partition("@/")[2].partition("?")[0]
-    return [child for child in psutil.Process(target.pid).children() if name in " ".join(child.cmdline())]
+    found: list[psutil.Process] = []
+    for child in psutil.Process(target.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended by itself
+            if name in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 @pytest.fixture
