@@ -35,7 +35,7 @@ web: $(WEB) ## Build the page
 openapi: $(STAMPS)/installed ## Write web/openapi.json anew, after a route has changed
 	@$(BIN)/tako openapi > web/openapi.json.new && mv web/openapi.json.new web/openapi.json
 
-test: $(STAMPS)/dev $(STAMPS)/clients chromium mariadb mysql ## Everything: format, lint, types, contracts, web, all tests
+test: $(STAMPS)/dev $(STAMPS)/clients chromium nginx mariadb mysql ## Everything: format, lint, types, contracts, web, all tests
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(CHECKS)
 	@echo "== tests"
 	@$(BIN)/pytest -q -n 4 tests
@@ -125,7 +125,7 @@ chromium:
 	@$(call debian,command -v chromium-headless-shell,chromium-headless-shell,The browser tests need Chromium)
 
 nginx:
-	@$(call debian,command -v nginx,nginx-light,The bench compares with nginx)
+	@$(call debian,command -v nginx,nginx-light,The tests and the bench need nginx)
 
 mariadb:
 	@$(call debian,command -v mariadbd,mariadb-server-core mariadb-client-core,The tests of tako ferry need MariaDB)

@@ -40,6 +40,17 @@ async def log_of_id(chat: Chat, response_id: str) -> Log | None:
     return await log_of(chat, row)
 
 
+async def ended(chat: Chat, row: Response) -> Response:
+    """A response that may have run when it was read and does so no longer, with its fold. Raises `Unavailable` in the
+    instant in which another process takes it over."""
+    if row.fold is None:
+        async with chat.db.read() as connection:
+            row = await store.response(connection, row.id, hidden=True)
+    if row.fold is None:
+        raise Unavailable("This response is being taken over; ask again in a moment.", code="orphaned")
+    return row
+
+
 async def join(chat: Chat, row: Response) -> Generation | None:
     """Somebody follows a running answer from another connection: it goes on without the first one. Returns the
     generation if it is made here."""

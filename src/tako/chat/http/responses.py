@@ -17,7 +17,7 @@ from tako.chat.store import Response
 from tako.core.accounts.authenticate import Authenticator
 from tako.core.accounts.principal import Principal
 from tako.core.connection import connection
-from tako.core.errors import Invalid, NotFound, Unavailable
+from tako.core.errors import Invalid, NotFound
 from tako.core.http import Header, Receive, Scope, Send, header, read_body, send_json
 from tako.core.journal import Log
 from tako.core.sse import Reader, Source, Wheel
@@ -147,17 +147,8 @@ class ResponsesEndpoint:
         log = await answers.log_of(self.chat, row)
         if log is not None:
             return follow.Live(self.tails.of(log, Responses), Responses, after)
-        row = await self._stored(row)
+        row = await answers.ended(self.chat, row)
         return follow.Ended(follow.replay(Responses(after), fold.load(row.fold or b"").entries()))
-
-    async def _stored(self, row: Response) -> Response:
-        """The response that ran when it was read, and does so no longer, with its fold."""
-        if row.fold is None:
-            async with self.chat.db.read() as db:
-                row = await store.response(db, row.id, hidden=True)
-        if row.fold is None:
-            raise Unavailable("This response is being taken over; ask again in a moment.", code="orphaned")
-        return row
 
     async def _send_when_ended(
         self,
@@ -201,7 +192,7 @@ class ResponsesEndpoint:
         """The response as of now, with the number of the last event that its text includes."""
         log = await answers.log_of(self.chat, row)
         if log is None:
-            row = await self._stored(row)
+            row = await answers.ended(self.chat, row)
         state = Responses(after=_SKIP_ALL)
         for entry in self._entries(row, log):
             state.feed(entry)

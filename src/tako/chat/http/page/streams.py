@@ -13,7 +13,7 @@ from tako.chat.responses import Ask, Chat, InputItem, request_hash
 from tako.chat.store import Response
 from tako.core.accounts.authenticate import Authenticator
 from tako.core.accounts.principal import Principal, authorize
-from tako.core.errors import Invalid, Unavailable
+from tako.core.errors import Invalid
 from tako.core.feed import ADMINS
 from tako.core.http import Receive, Scope, Send, header, read_body
 from tako.core.journal import Log
@@ -138,27 +138,18 @@ class PageStreams:
         log = await answers.log_of(self.chat, row)
         if log is not None:
             return follow.Live(self.tails.of(log, Compact), Compact, after)
-        row = await self._stored(row)
+        row = await answers.ended(self.chat, row)
         return follow.Ended(follow.replay(Compact(after), fold.load(row.fold or b"").entries()))
 
     async def _last(self, row: Response, log: Log | None) -> int:
         """The number of the last event that anybody may have seen."""
         if log is not None:
             return self.tails.of(log, Compact).rendered - 1
-        row = await self._stored(row)
+        row = await answers.ended(self.chat, row)
         state = Compact(_PASSED)
         for entry in fold.load(row.fold or b"").entries():
             state.feed(entry)
         return state.next - 1
-
-    async def _stored(self, row: Response) -> Response:
-        """The response that ran when it was read, and does so no longer, with its fold."""
-        if row.fold is None:
-            async with self.chat.db.read() as connection:
-                row = await store.response(connection, row.id, hidden=True)
-        if row.fold is None:
-            raise Unavailable("This answer is being taken over; ask again in a moment.", code="orphaned")
-        return row
 
 
 def _after(query: dict[str, list[str]], last_event_id: str | None) -> int:
