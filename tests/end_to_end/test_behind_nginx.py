@@ -38,11 +38,9 @@ def free_port() -> int:
 
 
 @pytest.fixture
-async def both(
-    serve: Callable[..., Site], postgres: Postgres, postgres_template: str
-) -> AsyncIterator[tuple[Sites, list[Site]]]:
+async def both(serve: Callable[..., Site], postgres: Postgres, postgres_template: str) -> tuple[Sites, list[Site]]:
     made = Sites(serve, postgres.new_database(template=postgres_template))
-    yield made, await made(extra='shutdown_grace = 20\ntrusted_proxies = ["127.0.0.1/32"]')
+    return made, await made(extra='shutdown_grace = 20\ntrusted_proxies = ["127.0.0.1/32"]')
 
 
 @pytest.fixture
