@@ -37,7 +37,7 @@ async def ready(site: Site, count: int) -> None:
 async def site(serve: Callable[..., Site], postgres: Postgres, upstream: Upstream) -> Site:
     """Two workers on an empty database, whose schema both want to make."""
     upstream.script = answer("two arms")
-    made = serve("workers = 2\nlease = 1.0", TAKO_DATABASE_URL=postgres.new_database())
+    made = serve("workers = 2\nlease = 1.5", TAKO_DATABASE_URL=postgres.new_database())
     await made.start()
     await ready(made, 2)
     return made

@@ -52,6 +52,7 @@ async def test_whoever_comes_later_gets_the_same_bytes_from_every_cursor(site: S
     upstream.script = [Think("hm"), Think(" so"), *map(Say, words(1, 40)), Finish()]
     streamed = (await ask(site, stream=True, background=True)).content
     response_id = events(streamed)[0].data["response"]["id"]
+    streamed = streamed.replace(b": hb\n", b"")  # a slow machine's silence
     whole = await wire(site, response_id)
     assert whole == streamed
     blocks = streamed.split(b"\n\n")[:-1]

@@ -49,7 +49,7 @@ async def test_a_killed_server_loses_nothing_that_was_shown_and_goes_on_where_it
 ) -> None:
     """One that can continue a prefix ends with the whole text, byte for byte; any other is closed with what it had."""
     source = random.Random(f"{model} 20261126")
-    site = serve("upstream_retries = 0\nlease = 0.6", TAKO_DATABASE_URL=new_database())
+    site = serve("upstream_retries = 0\nlease = 1.5", TAKO_DATABASE_URL=new_database())
     await site.start()
     for seed in range(max(1, request.config.getoption("--fault-rounds") // 2)):
         said = "".join(words(seed, 150))

@@ -17,7 +17,7 @@ from tests.support.upstream import Finish, Gate, Pause, Say, Step, Upstream, ans
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
-LEASE = 1.0
+LEASE = 1.5
 
 
 class Sites:

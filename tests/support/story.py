@@ -27,7 +27,7 @@ from tests.support.upstream import Finish, Say, Step, Think, Turnstile, Upstream
 ACTIONS = (*("say",) * 4, *("join", "cut", "rejoin") * 2, "spin", "flush", "stop", "late", "crash")
 Action = tuple[str, int]
 # How long a dead process of PostgreSQL counts as alive, in seconds.
-LEASE = 0.15
+LEASE = 1.0
 
 
 def random_actions(seed: int, count: int = 40) -> list[Action]:
@@ -154,7 +154,7 @@ class Told:
                 count = await connection.execute(foreign, {"process": self.site.chat.journal.process_id})
             if not count.scalar() and not self.site.chat.journal._adopted:
                 return
-            await asyncio.sleep(LEASE / 3)
+            await asyncio.sleep(0.02)
 
     async def crash(self) -> None:
         """As kill -9: nothing that the process still had in hand is done. Connections break."""

@@ -6,7 +6,7 @@ looked at when a process starts.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -43,6 +43,7 @@ class PostgresBus:
         self._missed: list[Callable[[], None]] = []
         self._waiting: dict[tuple[str, str], None] = {}
         self._something = asyncio.Event()
+        self._telling: Connection | None = None
         self._hearing = asyncio.Event()
         self._answered = asyncio.Event()
 
@@ -92,30 +93,31 @@ class PostgresBus:
 
     async def speak(self) -> None:
         """Tell the others what waits. What cannot be told now is dropped: they look by themselves from time to time."""
-        connection: Connection | None = None
         try:
             while True:
                 await self._something.wait()
                 waiting, self._waiting = list(self._waiting), {}
                 self._something.clear()
                 try:
-                    if connection is None or connection.closed:
-                        connection = await self._connect()
-                        await connection.execute("SET synchronous_commit = off")
-                    await connection.execute(
-                        "SELECT count(pg_notify(t, b)) FROM unnest(%s::text[], %s::text[]) AS h(t, b)",
-                        (
-                            [_PREFIX + topic for topic, _ in waiting],
-                            [f"{self._sender} {body}" for _, body in waiting],
-                        ),
-                        prepare=True,
-                    )
-                except psycopg.OperationalError as error:
-                    _log.warning("hints_not_told", count=len(waiting), reason=" ".join(str(error).split()))
-                    await asyncio.sleep(_FIRST_PAUSE)
+                    await self._tell(waiting)
+                except psycopg.OperationalError:
+                    try:  # the connection may have been broken for long, which only its next use shows
+                        await self._tell(waiting)
+                    except psycopg.OperationalError as error:
+                        _log.warning("hints_not_told", count=len(waiting), reason=" ".join(str(error).split()))
+                        await asyncio.sleep(_FIRST_PAUSE)
         finally:
-            if connection is not None:
-                await connection.close()
+            if self._telling is not None:
+                await self._telling.close()
+
+    async def _tell(self, waiting: Sequence[tuple[str, str]]) -> None:
+        if self._telling is None or self._telling.closed:
+            self._telling = await self._connect()
+            await self._telling.execute("SET synchronous_commit = off")
+        topics = [_PREFIX + topic for topic, _ in waiting]
+        bodies = [f"{self._sender} {body}" for _, body in waiting]
+        tell = "SELECT count(pg_notify(t, b)) FROM unnest(%s::text[], %s::text[]) AS h(t, b)"
+        await self._telling.execute(tell, (topics, bodies), prepare=True)
 
     async def _connect(self) -> Connection:
         return await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)

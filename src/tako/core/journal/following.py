@@ -7,7 +7,7 @@ log that has ended is read from where whole logs are kept.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -108,12 +108,12 @@ class Following:
             self._something.clear()
             stale, self._stale = self._stale, set()
             async with self._reading:
-                logs = [log for log, source in list(self._sources.items()) if source.owner in stale]
                 with contextlib.suppress(Unavailable):  # the heartbeat looks again
-                    await self._catch_up(logs)
+                    await self._catch_up(stale)
             await asyncio.sleep(self._interval)
 
-    async def _catch_up(self, logs: Sequence[Log]) -> None:
+    async def _catch_up(self, stale: Set[str]) -> None:
+        logs = [log for log, source in list(self._sources.items()) if source.owner in stale]
         try:
             found = await self._read(logs) if logs else {}
         except psycopg.OperationalError as error:
@@ -140,17 +140,23 @@ class Following:
             log.commit(len(log.entries))
 
     async def _read(self, logs: Sequence[Log]) -> "Mapping[str, _Found]":
-        if self._connection is None or self._connection.closed:
-            self._connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
         places = ([log.id for log in logs], [log.committed for log in logs])
-        cursor = await self._connection.execute(self.READ, places, prepare=True)
+        try:
+            rows = await self._rows(places)
+        except psycopg.OperationalError:
+            rows = await self._rows(places)  # that a connection is broken only its next use shows
         found: dict[str, _Found] = {}
-        for log_id, ended, owner, n, entry in await cursor.fetchall():
+        for log_id, ended, owner, n, entry in rows:
             # A log that is not there at all was deleted with everything else: as good as ended.
             one = found.setdefault(log_id, _Found(ended or owner is None, owner or "", {}))
             if n is not None:
                 one.entries[n] = entry
         return found
+
+    async def _rows(self, places: tuple[list[str], list[int]]) -> list[tuple[Any, ...]]:
+        if self._connection is None or self._connection.closed:
+            self._connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+        return await (await self._connection.execute(self.READ, places, prepare=True)).fetchall()
 
 
 @dataclass(frozen=True, slots=True)
