@@ -13,6 +13,8 @@ from tako.core.errors import Misconfigured, Unavailable
 from tako.core.postgres_bus import PostgresBus, opened
 from tests.support.postgres import Postgres
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def url(postgres: Postgres) -> str:

@@ -22,6 +22,8 @@ from tests.support.postgres import Postgres
 # Long: nobody's lapses here, it is said to have. Half of it is what a transaction may rest.
 LEASE = 10.0
 
+pytestmark = pytest.mark.slow
+
 
 class Party:
     """Processes of one site. Each has its own connections; an answer's whole log is kept in `whole`."""
@@ -295,7 +297,10 @@ async def test_the_naive_ways_to_seize_miss_entries(
     assert left_out in PostgresStore.APPEND
     naive = held(PostgresStore.APPEND.replace(left_out, "AND %(revision)s >= 0" if "revision" in left_out else ""))
     monkeypatch.setattr(PostgresStore, "APPEND", naive)
-    assert await seizures(party, 20) > 0
+    for n in range(10):  # the window is small
+        if await seizures(party, 20, f"round_{n}"):
+            return
+    pytest.fail("nothing was missed")
 
 
 async def test_what_a_failed_transaction_made_ours_is_found(party: Party, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -365,11 +365,13 @@ class Journal:
                 log.commit(log.submitted)
 
     def _lose(self, log: Log) -> None:
-        """Its readers go to whoever has it now, or to its fold."""
-        self._running.pop(log.id, None)
+        """Its readers go to whoever has it now, or to its fold. Told of twice, it is lost once; and what has come back
+        to us since is another log of the same name."""
         if not log.ended:
             log.fence()
-        self.on_lost(log.id)
+        if self._running.get(log.id) is log:
+            del self._running[log.id]
+            self.on_lost(log.id)
 
     def _tell(self) -> None:
         """Something is new in one of our logs."""
