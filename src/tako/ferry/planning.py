@@ -86,6 +86,7 @@ def make(source: Source, target: Target, rules: Rules, created_at: str) -> Plan:
             ddl=statements,
             risks=tuple(sorted(risks, key=lambda risk: order[risk.level])),
             copy=rules.copy,
+            rules=rules,
         )
     )
 
