@@ -92,13 +92,21 @@ def dies_after_the_commit() -> None:
     """No mistake: the chunk is committed, nobody was told."""
     original = copy.run
 
-    def run(plan: Plan, connect: Callable[[], Source], target: Target, pace: Throttle, say: copy.Say) -> None:
+    def run(
+        plan: Plan,
+        connect: Callable[[], Source],
+        target: Target,
+        pace: Throttle,
+        say: copy.Say,
+        *,
+        rows_only: bool = False,
+    ) -> None:
         def told(event: dict[str, object]) -> None:
             if event["event"] == "chunk" and event["n"] in range(2, 1000, DIES_AT):
                 _die()
             say(event)
 
-        original(plan, connect, target, pace, told)
+        original(plan, connect, target, pace, told, rows_only=rows_only)
 
     copy.run = run
 

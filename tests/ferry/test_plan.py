@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tako.ferry import plan, report
 from tako.ferry.errors import BadRules
 from tako.ferry.plan import Plan, PlannedColumn, PlannedTable, Risk, SourcePart, Statements, TargetPart
-from tako.ferry.rules import CopyRule
+from tako.ferry.rules import CopyRule, Rules
 from tako.ferry.schema import Column, Database, Table, differences, digest
 
 
@@ -29,6 +29,7 @@ def made(*risks: Risk) -> Plan:
             ddl=Statements(("CREATE TABLE …",), ()),
             risks=risks,
             copy=CopyRule(),
+            rules=Rules(),
         )
     )
 

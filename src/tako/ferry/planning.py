@@ -126,6 +126,12 @@ def _planned(work: _Table, rows: int, size: int) -> PlannedTable:
     return _keyed(work, planned)
 
 
+def added(plan: Plan, table: schema.Table, column: schema.Column) -> tuple[PlannedColumn | None, tuple[Risk, ...]]:
+    """A column that the source got later, by the plan's own rules; None if they skip it. Its values are all NULL."""
+    work = _Table(table, plan.rules, {}, Hash(plan.digest), plan.target.schema, plan.source.server == "mariadb")
+    return _column(work, column), tuple(work.risks)
+
+
 def _column(work: _Table, column: schema.Column) -> PlannedColumn | None:
     rule = work.rules.column(work.table.name, column)
     if rule.skip:

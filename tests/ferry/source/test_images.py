@@ -6,10 +6,10 @@ from itertools import chain
 
 import pytest
 
+from tako.ferry.changes import Rows
 from tako.ferry.plan import PlannedTable
 from tako.ferry.source import chunks, position, rows
 from tako.ferry.source.binlog import asking, decoding, events, stream
-from tako.ferry.source.binlog.changes import Rows
 from tako.ferry.source.binlog.decoding import Decoders
 from tests.ferry.edge import database
 from tests.ferry.edge.test_values import MORE_RULES, RULES, hostile

@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from typing import cast
 
 from tako.ferry.plan import PlannedColumn
 from tako.ferry.rules import ColumnRule
@@ -80,13 +81,11 @@ def field(column: Column, planned: PlannedColumn, rule: ColumnRule, ask: Ask, la
 
 
 def _bytes(value: object) -> bytes:
-    assert isinstance(value, bytes)
-    return value
+    return cast(bytes, value)
 
 
 def _int(value: object) -> int:
-    assert isinstance(value, int)
-    return value
+    return cast(int, value)
 
 
 def _escaped(value: object) -> bytes:

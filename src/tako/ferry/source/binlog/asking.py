@@ -53,9 +53,9 @@ class Asker:
         )
         if found is None:
             raise Stopped(
-                f"A label of {table.source}.{column.name} (number {number}) cannot be read from the source's schema, and "
-                "no row has it now. SET GLOBAL binlog_row_metadata = 'FULL' makes the log say it; for what is in the "
-                "log already, copy anew.",
+                f"A label of {table.source}.{column.name} (number {number}) cannot be read from the source's schema, "
+                "and no row has it now. SET GLOBAL binlog_row_metadata = 'FULL' makes the log say it; for what is in "
+                "the log already, copy anew.",
                 place="",
                 table=table.source,
             )

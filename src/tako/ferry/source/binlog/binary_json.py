@@ -44,7 +44,7 @@ def _value(kind: int, data: bytes, at: int, depth: int) -> bytes:
     if kind == _LITERAL:
         return _LITERALS[data[at]] if data[at] in _LITERALS else _bad("a literal")
     if kind in _NUMBERS:
-        return b"%d" % struct.unpack_from(_NUMBERS[kind], data, at)
+        return b"%d" % struct.unpack_from(_NUMBERS[kind], data, at)[0]
     if kind == _DOUBLE:
         return _double(struct.unpack_from("<d", data, at)[0])
     if kind == _STRING:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from tako.ferry.changes import Rows
 from tako.ferry.errors import Stopped
 from tako.ferry.plan import PlannedTable
 from tako.ferry.rules import Rules
 from tako.ferry.schema import Column, Table
 from tako.ferry.source.binlog import events, images, tables
-from tako.ferry.source.binlog.changes import Rows
 from tako.ferry.source.binlog.images import Image, Sink
 from tako.ferry.source.binlog.stream import Event
 from tako.ferry.source.binlog.tables import Charsets, TableMap
@@ -18,9 +18,9 @@ from tako.ferry.translate.streamed import Ask
 LabelsOf = Callable[[PlannedTable, Column, tuple[bytes, ...]], Callable[[int], bytes]]
 """What gives the labels of an enum or set; the last are those that stand in the log, if there are any."""
 MINIMAL_IMAGE = (
-    "The log has only a part of a row of {table} ({place}): some session, or the server, has binlog_row_image = MINIMAL "
-    "or NOBLOB. What the other columns hold cannot be known. SET GLOBAL binlog_row_image = 'FULL'; see that no session "
-    "sets another one; then `tako ferry abort` and copy anew."
+    "The log has only a part of a row of {table} ({place}): some session, or the server, has binlog_row_image = "
+    "MINIMAL or NOBLOB. What the other columns hold cannot be known. SET GLOBAL binlog_row_image = 'FULL'; see that no "
+    "session sets another one; then `tako ferry abort` and copy anew."
 )
 
 

@@ -4,11 +4,10 @@ Layouts: MySQL's libs/mysql/binlog/event (control_events.h, rows_event.h, statem
 sql/log_event.h; seen on MariaDB 10.11 and MySQL 9.7. Whatever does not add up raises `Damaged`.
 """
 
+import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from struct import Struct as Layout
-from struct import error as LayoutError
 from typing import Final
 from uuid import UUID
 
@@ -55,9 +54,9 @@ UNCHECKED: Final = 0x02  # a flag of rows: written with foreign_key_checks = 0
 STANDALONE: Final = 0x01  # a flag of MariaDB's GTID: one statement, no commit follows
 LARGEST: Final = 1 << 32  # bytes that a compressed part may become
 
-_query = Layout("<IIBHH").unpack_from
-_u16 = Layout("<H").unpack_from
-_u64 = Layout("<Q").unpack_from
+_query = struct.Struct("<IIBHH").unpack_from
+_u16 = struct.Struct("<H").unpack_from
+_u64 = struct.Struct("<Q").unpack_from
 
 
 class Query(Struct, frozen=True, gc=False):
@@ -82,7 +81,7 @@ def checked(event: Event) -> Iterator[None]:
     """What goes wrong while bytes are taken apart means that they are not what they should be."""
     try:
         yield
-    except (IndexError, LayoutError, ValueError, OverflowError, zlib.error, zstandard.ZstdError) as error:
+    except (IndexError, struct.error, ValueError, OverflowError, zlib.error, zstandard.ZstdError) as error:
         raise Damaged(
             f"The event of type {event.type} that ends at {event.place} cannot be read ({error}). Run the same command "
             "again; if it stops here again, the source's file is damaged, or of a kind that ferry does not know."

@@ -123,7 +123,7 @@ def single(data: bytes) -> float:
 
 
 def double(value: float) -> bytes:
-    """The shortest digits that are this number; with an exponent outside of 1e-15 … 1e15, unless digits follow the point."""
+    """The shortest digits of this number; with an exponent outside of 1e-15 … 1e15, unless digits follow the point."""
     said = repr(value)
     if "e" not in said and value == int(value) and abs(value) < 1e15:
         return said.removesuffix(".0").encode()

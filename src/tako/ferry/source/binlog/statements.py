@@ -7,6 +7,7 @@ everything else that could concern the followed database for a reason to stop.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 Kind = Literal[
@@ -190,7 +191,7 @@ def _names(tokens: Sequence[Token], database: str) -> list[tuple[str, str]]:
 def _mentioned(tokens: Sequence[Token], database: str) -> Iterator[tuple[str, str]]:
     """Databases that a statement could be about: the session's, and everything that stands before a point."""
     yield database.lower(), ""
-    for token, following in zip(tokens, tokens[1:], strict=False):
+    for token, following in pairwise(tokens):
         if following.text == "." and token.kind in ("word", "quoted"):
             yield token.name.lower(), ""
 

@@ -60,7 +60,7 @@ BLOB_WIDTHS = {"tiny": 1, "medium": 3, "long": 4}
 
 
 class Wire(Struct, frozen=True):
-    """One column in the log. `meta` by type: bytes of a length, digits of a fraction, most bytes, precision and scale."""
+    """One column in the log. `meta` by type: bytes of a length, digits of a fraction, most bytes, or a precision."""
 
     type: int
     meta: int
@@ -84,7 +84,7 @@ class TableMap:
 
 @dataclass(frozen=True, slots=True)
 class Charsets:
-    """The server's own: which character set a collation's number stands for, and how many bytes a character may have."""
+    """The server's own: which character set a collation's number stands for, and how wide its characters may be."""
 
     of_collation: Mapping[int, str]
     widths: Mapping[str, int]
@@ -268,7 +268,7 @@ def _size(column: Column, charsets: Charsets) -> tuple[int, int] | None:
     if base == "set":
         bytes_ = (len(column.labels) + 7) // 8
         return (bytes_ if bytes_ <= 4 else 8), 0
-    if base in ("char", "varchar") and column.charset in charsets.widths:
+    if base in ("char", "varchar") and column.charset and column.charset in charsets.widths:
         return column.length * charsets.widths[column.charset], 0
     if base in ("binary", "varbinary"):
         return column.length, 0

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Literal
 
+from tako.ferry import changes
+from tako.ferry.changes import Amended, Change, Rows, Truncated
 from tako.ferry.errors import Stopped
-from tako.ferry.source.binlog import changes, events
-from tako.ferry.source.binlog.changes import Amended, Change, Rows, Truncated
+from tako.ferry.source.binlog import events
 from tako.ferry.source.binlog.decoding import Decoders
 from tako.ferry.source.binlog.events import checked
 from tako.ferry.source.binlog.statements import Meaning, meaning
@@ -38,7 +39,9 @@ class Transaction:
     _in_memory: int = 0
     _file: IO[bytes] | None = None
 
-    def __len__(self) -> int:
+    @property
+    def length(self) -> int:
+        """How many changes it has, each of any number of rows."""
         return len(self._sizes) + len(self._changes)
 
     def add(self, change: Change) -> None:
@@ -64,12 +67,12 @@ class Transaction:
 
     def changes(self) -> Iterator[Change]:
         """In order; as often as needed."""
-        at = 0
-        for size in self._sizes:
-            assert self._file is not None
-            self._file.seek(at)
-            yield changes.decode(self._file.read(size))
-            at += size
+        if self._file is not None:
+            at = 0
+            for size in self._sizes:
+                self._file.seek(at)
+                yield changes.decode(self._file.read(size))
+                at += size
         yield from self._changes
 
     def keep(self, wanted: list[Change]) -> None:
@@ -157,18 +160,16 @@ class Assembler:
             self._decoders.known |= {stop.table.lower()}
             self._decoders.map(event)
 
-    def _begin(self, gtid: str, *, explicit: bool) -> None:
+    def _begin(self, gtid: str, *, explicit: bool) -> Transaction:
         if self._open is not None:
             raise ValueError("a transaction begins before the last one has ended")
         self._open = Transaction(gtid)
         self._explicit = explicit
         self._savepoints = {}
+        return self._open
 
     def _begun(self) -> Transaction:
-        if self._open is None:
-            self._begin("", explicit=False)
-        assert self._open is not None
-        return self._open
+        return self._begin("", explicit=False) if self._open is None else self._open
 
     def _ended(self, event: Event, outcome: Outcome = "commit", xid: str = "") -> Transaction:
         made = self._begun()
@@ -195,7 +196,7 @@ class Assembler:
                 self._roll_back(made, 0)
                 yield self._ended(event)
             case "savepoint":
-                self._savepoints[said.name] = len(made)
+                self._savepoints[said.name] = made.length
             case "rollback to":
                 self._roll_back(made, self._savepoints.get(said.name, 0))
             case "xa":
@@ -270,8 +271,8 @@ class Assembler:
                 return
             raise Stopped(
                 f"The log has a JSON value of {table} only in part ({event.place}): some session, or the server, has "
-                "binlog_row_value_options = PARTIAL_JSON. SET GLOBAL binlog_row_value_options = ''; see that no session "
-                "sets it; then `tako ferry abort` and copy anew.",
+                "binlog_row_value_options = PARTIAL_JSON. SET GLOBAL binlog_row_value_options = ''; see that no "
+                "session sets it; then `tako ferry abort` and copy anew.",
                 place=event.place,
                 table=table,
             )
@@ -283,8 +284,8 @@ class Assembler:
             )
         if not event.flags & events.IGNORABLE:
             raise Stopped(
-                f"The log has an event of type {event.type} at {event.place}, which this version of ferry does not know "
-                "and which is not marked as one to be passed over. Ask for a newer ferry.",
+                f"The log has an event of type {event.type} at {event.place}, which this version of ferry does not "
+                "know and which is not marked as one to be passed over. Ask for a newer ferry.",
                 place=event.place,
             )
 

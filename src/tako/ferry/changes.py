@@ -43,7 +43,7 @@ class Truncated(Struct, frozen=True, tag=True):
 
 
 class Amended(Struct, frozen=True, tag=True):
-    """A table is another one from here on. `columns` are names of those that are new, `indexes` whether those changed."""
+    """A table is another one from here on. `columns` are names of those that are new."""
 
     table: Table
     planned: PlannedTable
