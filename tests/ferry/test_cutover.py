@@ -20,7 +20,7 @@ from tests.support.ferry import Ferry
 from tests.support.mysqld import Mysqld
 from tests.support.postgres import Postgres
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(100)]
 
 SITE = """
 CREATE TABLE users (id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY, name varchar(50) NOT NULL,
@@ -65,6 +65,7 @@ class Application:
                         cursor.execute("UPDATE words SET n = n + 1 WHERE word = 'a'")
                         cursor.execute("COMMIT")
                         self.acknowledged.append(f"user {n}")
+                        self._over.wait(0.005)  # as sites do, it also reads
             except pymysql.err.MySQLError as error:
                 self.refused += 1
                 self.last = error

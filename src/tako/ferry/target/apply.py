@@ -294,7 +294,8 @@ class Batch:
             removed = self._target.execute(
                 f"WITH gone AS (SELECT ROW({row})::text AS r, count(*) AS n FROM pg_temp.ferry_gone AS x GROUP BY 1), "  # noqa: S608
                 f"there AS (SELECT x.ctid AS c, ROW({row})::text AS r, "
-                f"row_number() OVER (PARTITION BY ROW({row})::text) AS i FROM {table.name} AS x WHERE ROW({row})::text IN (SELECT r FROM gone)) "
+                f"row_number() OVER (PARTITION BY ROW({row})::text) AS i FROM {table.name} AS x "
+                f"WHERE ROW({row})::text IN (SELECT r FROM gone)) "
                 f"DELETE FROM {table.name} AS t USING there JOIN gone USING (r) WHERE t.ctid = there.c AND i <= n"
             )
             self._target.execute("DROP TABLE pg_temp.ferry_gone")
