@@ -20,7 +20,7 @@ from tests.support.ferry import Ferry
 from tests.support.mysqld import Mysqld
 from tests.support.postgres import Postgres
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(100)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 
 SITE = """
 CREATE TABLE users (id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY, name varchar(50) NOT NULL,
@@ -100,11 +100,11 @@ def site(source: Mysqld) -> Iterator[str]:
 
 @contextlib.contextmanager
 def following(ferry: Ferry) -> Iterator["subprocess.Popen[str]"]:
-    """`tako ferry run` beside the test, consistent."""
+    """`tako ferry run` beside the test, following."""
     with ferry.start("run", ferry.source, ferry.target, "-c", "ferry.toml", "--json") as process:
         try:
             assert process.stdout is not None
-            while (line := process.stdout.readline()) and '"consistent"' not in line:
+            while (line := process.stdout.readline()) and '"lag"' not in line:
                 pass
             assert process.poll() is None, process.stderr and process.stderr.read()
             drain = threading.Thread(target=process.stdout.read, daemon=True)
