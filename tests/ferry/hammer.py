@@ -84,6 +84,7 @@ class Writers:
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._write, args=(seed * 100 + n, n)) for n in range(count)]
         self.written = 0
+        self._prepared: dict[int, str] = {}
         self.unexpected: list[BaseException] = []
 
     def __enter__(self) -> "Writers":
@@ -101,6 +102,7 @@ class Writers:
         while not self._over.is_set():
             try:
                 with contextlib.closing(self._connect()) as session, session.cursor() as cursor:
+                    self._end_what_was_left(cursor, number)
                     self._session(cursor, rnd)
                     for _ in range(rnd.randint(20, 80)):
                         self._transaction(session, cursor, rnd, number)
@@ -111,6 +113,16 @@ class Writers:
             except BaseException as error:
                 self.unexpected.append(error)
                 raise
+
+    def _end_what_was_left(self, cursor: Any, number: int) -> None:
+        """As its coordinator does with a transaction whose session was lost between PREPARE and its end."""
+        if xid := self._prepared.get(number):
+            try:
+                cursor.execute(f"XA ROLLBACK '{xid}'")
+            except pymysql.err.OperationalError as error:
+                if error.args[0] != 1397:  # it was over
+                    raise
+            del self._prepared[number]
 
     def _connect(self) -> "pymysql.Connection[Any]":
         return pymysql.connect(host="127.0.0.1", port=self._source.port, user=APP, password=APP, database=self._name)
@@ -152,9 +164,11 @@ class Writers:
         if rnd.random() < 0.2:
             cursor.execute(f"XA COMMIT '{xid}' ONE PHASE")
             return
+        self._prepared[number] = xid
         cursor.execute(f"XA PREPARE '{xid}'")
         self._over.wait(rnd.random() * 0.1)
         cursor.execute(f"XA {rnd.choice(('COMMIT', 'COMMIT', 'ROLLBACK'))} '{xid}'")
+        del self._prepared[number]
 
 
 def _step(cursor: Any, rnd: random.Random) -> None:
