@@ -136,7 +136,7 @@ class Writers:
     def _transaction(self, session: Any, cursor: Any, rnd: random.Random, number: int) -> None:
         try:
             if self._xa and rnd.random() < 0.15:
-                self._as_xa(cursor, rnd, f"x{number}-{rnd.getrandbits(40)}")
+                self._as_xa(cursor, rnd, number)
             elif rnd.random() < 0.01:
                 cursor.execute("TRUNCATE TABLE scratch")
             else:
@@ -151,7 +151,8 @@ class Writers:
             with contextlib.suppress(pymysql.err.MySQLError):
                 session.rollback()  # a deadlock, a row that is locked or there already
 
-    def _as_xa(self, cursor: Any, rnd: random.Random, xid: str) -> None:
+    def _as_xa(self, cursor: Any, rnd: random.Random, number: int) -> None:
+        xid = f"x{number}-{rnd.getrandbits(40)}"
         cursor.execute(f"XA START '{xid}'")
         try:
             for _ in range(rnd.randint(1, 3)):

@@ -1,7 +1,7 @@
 """Events become whole transactions: what was committed together, with where the log stands behind it."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Literal
 
@@ -75,7 +75,7 @@ class Transaction:
                 at += size
         yield from self._changes
 
-    def keep(self, wanted: list[Change]) -> None:
+    def keep(self, wanted: Sequence[Change]) -> None:
         """These are left of it."""
         self.close()
         self._file, self._sizes, self._changes = None, [], []
