@@ -2,18 +2,22 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
 import pytest
 
 from tako.core.errors import TakoError
 from tako.ferry import copy, follow
-from tako.ferry.errors import Stopped
+from tako.ferry.errors import Blocked, NeedsResync, Stopped
 from tako.ferry.source import position
-from tako.ferry.target import following
+from tako.ferry.target import connect, following
 from tako.ferry.throttle import Throttle
 from tests.ferry import moving
+from tests.ferry.compare import Comparison
 from tests.ferry.moving import Move
 from tests.support.mysqld import Mysqld
 from tests.support.postgres import Postgres
@@ -53,7 +57,52 @@ def copied(move: Move) -> None:
         copy.run(move.made, move.source, target, Throttle(), move.events.append, rows_only=True)
 
 
-def caught_up(move: Move) -> None:
+@dataclass
+class Told:
+    """What a follower says, beside the test."""
+
+    events: list[dict[str, object]] = field(default_factory=list)
+    news: threading.Condition = field(default_factory=threading.Condition)
+
+    def __call__(self, event: dict[str, object]) -> None:
+        with self.news:
+            self.events.append(event)
+            self.news.notify_all()
+
+    def wait_for(self, name: str) -> None:
+        with self.news:
+            assert self.news.wait_for(lambda: any(event["event"] == name for event in self.events), 60), name
+
+    def wait_until(self, true: Callable[[], bool]) -> None:
+        """Asked again whenever the follower says something, as it does each second."""
+        for _ in range(60):
+            if true():
+                return
+            with self.news:
+                self.news.wait(1)
+        raise AssertionError(self.events[-3:])
+
+
+@contextlib.contextmanager
+def followed(move: Move) -> Iterator[Told]:
+    """Somebody follows while the block runs."""
+    told, until = Told(), threading.Event()
+    assert move.made is not None
+    made = move.made
+
+    def work() -> None:
+        follow.run(made, move.source, lambda: connect(move.target_url), told, until=until)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield told
+    finally:
+        until.set()
+        thread.join()
+
+
+def caught_up(move: Move, past: str | None = None) -> None:
     """Follow until everything that is in the source now is in the target."""
     with move.source() as source:
         end = position.current(source)
@@ -63,7 +112,9 @@ def caught_up(move: Move) -> None:
     def work() -> None:
         assert move.made is not None
         try:
-            follow.run(move.made, move.source, lambda: next(targets(move)), move.events.append, until=until)
+            follow.run(
+                move.made, move.source, lambda: connect(move.target_url), move.events.append, past=past, until=until
+            )
         except TakoError as error:
             failure.append(error)
 
@@ -77,12 +128,6 @@ def caught_up(move: Move) -> None:
         thread.join()
     if failure:
         raise failure[0]
-
-
-def targets(move: Move) -> Iterator[Any]:
-    from tako.ferry.target import connect
-
-    yield connect(move.target_url)
 
 
 def wait_for(move: Move, target: Any, end: Any, thread: threading.Thread) -> None:
@@ -99,10 +144,6 @@ def wait_for(move: Move, target: Any, end: Any, thread: threading.Thread) -> Non
 
 def same(move: Move, *tables: str) -> None:
     """Row by row, by the independent comparison."""
-    import psycopg
-
-    from tests.ferry.compare import Comparison
-
     with contextlib.closing(move.server.connect(move.database)) as mine, psycopg.connect(move.target_url) as its:
         compared = Comparison(mine, its)
         assert {t: d for t in tables if (d := compared.differences(t, f"moved.{t}"))} == {}
@@ -229,6 +270,72 @@ def test_cascades_take_the_same_rows_along(start: Start) -> None:
     caught_up(move)
     same(move, "parents", "children", "grandchildren", "fans")
     assert move.found("SELECT id FROM moved.children ORDER BY 1") == [(13,), (21,), (31,)]
+
+
+def test_a_copy_with_keys_and_triggers_is_followed_without_them(start: Start, source: Mysqld, target: Postgres) -> None:
+    """Foreign keys would delete what was only written anew; they are taken back, and made again by the cutover."""
+    move = moving.new(
+        source, target, *PARENTS, "INSERT INTO parents VALUES (1, 'one')", "INSERT INTO children VALUES (1, 1)"
+    )
+    move.plan(RULES)
+    move.copy()
+    assert move.found("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") == [(3,)]
+    move.run("UPDATE parents SET code = 'uno' WHERE id = 1")
+    caught_up(move)
+    same(move, "parents", "children")
+    assert move.found("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") == [(0,)]
+
+
+def test_the_log_is_read_on_while_the_target_is_away(start: Start, target: Postgres) -> None:
+    """So that the source may throw it away."""
+    move = start(NOTES, "INSERT INTO notes VALUES (1, 'a', 1)")
+    with followed(move) as told:
+        told.wait_for("lag")
+        target.kill()
+        try:
+            for n in range(2, 30):
+                move.run(f"INSERT INTO notes VALUES ({n}, 'meanwhile', {n})")
+            told.wait_for("trouble")
+            time.sleep(3)  # so long that the log's thread, which tells nobody, has read it for sure
+            move.run("FLUSH BINARY LOGS")
+            last = move.run("SHOW BINARY LOGS")[-1][0]
+            move.run(f"PURGE BINARY LOGS TO '{last}'")
+        finally:
+            target.start()
+        move.run("INSERT INTO notes VALUES (99, 'after', 99)")
+        told.wait_until(lambda: move.found("SELECT count(*) FROM moved.notes") == [(30,)])
+    same(move, "notes")
+
+
+def test_a_log_that_was_thrown_away_needs_a_new_copy(start: Start) -> None:
+    move = start(NOTES)
+    move.run("INSERT INTO notes VALUES (1, 'a', 1)", "FLUSH BINARY LOGS")
+    last = move.run("SHOW BINARY LOGS")[-1][0]
+    move.run(f"PURGE BINARY LOGS TO '{last}'", "INSERT INTO notes VALUES (2, 'b', 2)")
+    with pytest.raises(NeedsResync, match="needs resync"):
+        caught_up(move)
+
+
+def test_a_source_that_is_started_anew_is_followed_on(start: Start, source: Mysqld) -> None:
+    move = start(NOTES)
+    with followed(move) as told:
+        told.wait_for("lag")
+        source.kill()
+        source.start()
+        move.run("INSERT INTO notes VALUES (1, 'after', 1)")
+        told.wait_until(lambda: move.found("SELECT count(*) FROM moved.notes") == [(1,)])
+
+
+def test_an_operator_may_go_past_a_statement(start: Start) -> None:
+    move = start(NOTES)
+    move.run("CREATE TABLE notes_of_somebody (id int PRIMARY KEY)", "INSERT INTO notes_of_somebody VALUES (1)")
+    move.run("INSERT INTO notes VALUES (1, 'behind', 1)")
+    with pytest.raises(Stopped) as raised:
+        caught_up(move)
+    with pytest.raises(Blocked, match="did not stop at"):
+        caught_up(move, past="elsewhere:1")
+    caught_up(move, past=raised.value.place)
+    same(move, "notes")
 
 
 def test_truncate_empties_the_table(start: Start) -> None:

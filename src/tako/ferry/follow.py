@@ -7,6 +7,7 @@ says what is there. Foreign keys and triggers wait for the cutover, because what
 copy ended (`copy` says why).
 """
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +38,7 @@ MOST_CHANGES = 5000  # rows that are applied together
 MOST_BYTES = 16 << 20
 MOST_SECONDS = 1.0
 LONGEST_PAUSE = 10.0  # seconds between two tries to reach the target
+REFUSALS = 5  # times that the target may refuse the same thing, a deadlock or what it has no room for
 ACTIONS = frozenset({"CASCADE", "SET NULL"})
 
 
@@ -56,16 +58,22 @@ def run(
     that may wait while the target is away. Raises `Stopped`, `NeedsResync`, `Blocked`, `Refused`, `Damaged`.
     """
     until = until or threading.Event()
-    pause = 0.1
+    pause, refusals = 0.1, 0
     while not until.is_set():
+        target: Target | None = None
         try:
-            with connect_target() as target:
+            target = connect_target()
+            with target:
                 if _Follower(plan, connect, connect_target, target, say, most, until).run(past):
                     return
-            pause = 0.1
+            pause, refusals = 0.1, 0
         except _Lost:
             pass  # the position is read anew
         except TargetGone as error:
+            if target is not None and not target.connection.broken:
+                refusals += 1  # it is there, and does not want to
+            if refusals == REFUSALS:
+                raise
             say({"event": "trouble", "message": error.message})
             until.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
@@ -270,9 +278,24 @@ class _Follower:
                 waiting = []
             if time.monotonic() - self.told >= 1:
                 lag = _lag(waiting, spool, quiet=not isinstance(item, Transaction) and reader.trouble is None, at=item)
-                if not self._tell(lag, spool.size, reader.trouble):
+                if not self._patiently(functools.partial(self._tell, lag, spool.size, reader.trouble)):
                     return True
         return True
+
+    def _patiently(self, ask: Callable[[], bool]) -> bool:
+        """As often as it takes, while the target is away. The log is read on meanwhile."""
+        pause = 0.05
+        while True:
+            try:
+                return ask()
+            except TargetGone as error:
+                if not self.target.connection.broken:
+                    raise
+                self.say({"event": "trouble", "message": error.message})
+                self.trouble = error.message
+                if self._reconnected(pause):
+                    raise _Lost from error
+                pause = min(pause * 2, LONGEST_PAUSE)
 
     def _tell(self, lag: float, spooled: int, trouble: str | None) -> bool:
         """Once per second. False when the cutover is done."""
