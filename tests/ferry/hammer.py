@@ -127,7 +127,14 @@ class Writers:
         self._prepared.pop(number, None)
 
     def _connect(self) -> "pymysql.Connection[Any]":
-        return pymysql.connect(host="127.0.0.1", port=self._source.port, user=APP, password=APP, database=self._name)
+        return pymysql.connect(
+            host="127.0.0.1",
+            port=self._source.port,
+            user=APP,
+            password=APP,
+            database=self._name,
+            autocommit=True,  # else MariaDB lets nobody end an XA transaction of another session
+        )
 
     def _session(self, cursor: Any, rnd: random.Random) -> None:
         """What a session may change without a special right."""

@@ -83,7 +83,7 @@ def run(
         following.prepare(target)
         with state.locked(target, plan.target.schema):
             _begin(plan, target)
-            _copy_all(plan, source, target, pace, say)
+            _copy_all(plan, source, target, pace, say, to_be_followed=rows_only)
             if rows_only:
                 return
             _retry(plan, source, target, say)
@@ -129,12 +129,14 @@ def _begin(plan: Plan, target: Target) -> None:
         )
 
 
-def _copy_all(plan: Plan, source: Source, target: Target, pace: throttle.Throttle, say: Say) -> None:
+def _copy_all(
+    plan: Plan, source: Source, target: Target, pace: throttle.Throttle, say: Say, *, to_be_followed: bool
+) -> None:
     done = state.progress(target, plan.hash)
     left = [table for table in plan.tables if not done[table.source].copied]
     if not left:
         return
-    begin = position.begin(source)
+    begin = position.begin(source, insist=to_be_followed)
     at = position.snapshot(source, exact=any(not table.key for table in left))
     if plan.copy.snapshot == "chunks":
         source.execute("COMMIT")

@@ -177,7 +177,10 @@ class _Follower:
             )
         runs = following.runs(target, plan.hash)
         if not runs or not (runs[0].from_file or runs[0].from_gtid):
-            raise Refused("The source keeps no binary log, or kept none when it was copied: it cannot be followed.")
+            raise Refused(
+                "The source keeps no binary log, or kept none when it was copied, or an XA transaction stayed prepared "
+                "then: this copy cannot be followed. See to that, `tako ferry abort`, and take `tako ferry run`."
+            )
         following.begin(target, plan.hash, runs[0].from_gtid, runs[0].from_file, runs[0].from_offset, runs[0].server_id)
         found = following.read(target, plan.hash)
         assert found is not None  # noqa: S101 (begun above)

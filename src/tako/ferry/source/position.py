@@ -18,7 +18,7 @@ from tako.ferry.errors import Blocked, SourceGone
 from tako.ferry.source.connection import Source
 
 TRIES = 20
-XA_TRIES = 300  # tenths of a second
+XA_TRIES = 100  # tenths of a second
 
 
 class Position(Struct, frozen=True):
@@ -31,13 +31,13 @@ class Position(Struct, frozen=True):
     server_id: str
 
 
-def begin(source: Source) -> Position:
+def begin(source: Source, *, insist: bool) -> Position:
     """Where somebody who follows the copy of a snapshot that is taken next has to begin reading.
 
     That is before the snapshot, by as much as XA transactions take: their rows are in the log where they are prepared,
     and are seen when they are committed. One that is prepared before the snapshot and committed after it would be in
-    neither. So the position is read first, and then all that are prepared are waited for. Raises `Blocked` if some
-    stay so.
+    neither. So the position is read first, and then all that are prepared are waited for. If some stay so, it raises
+    `Blocked`, or, if nobody insists on following, gives a position that says nothing.
     """
     if not int(source.value("SELECT @@log_bin")):
         return Position("", "", 0, True, identity(source))
@@ -48,9 +48,11 @@ def begin(source: Source) -> Position:
             break
         source.execute("DO SLEEP(0.1)")  # nobody says when one has ended
     else:
+        if not insist:
+            return Position("", "", 0, False, at.server_id)
         raise Blocked(
             f"An XA transaction of the source is prepared and neither committed nor rolled back: "
-            f"{min(waited_for & _prepared(source))}. End it (XA RECOVER shows it), then run `tako ferry copy` again."
+            f"{min(waited_for & _prepared(source))}. End it (XA RECOVER shows it), then run the same command again."
         )
     # Without GTIDs, MySQL's file is ahead of what can be seen: its beginning is right (see `_mysql`).
     return at if at.gtid or source.is_mariadb else Position("", at.file, 4, False, at.server_id)

@@ -250,6 +250,7 @@ class Assembler:
             f"`tako ferry follow --past {event.place}`. Else `tako ferry abort`, plan and copy anew.",
             place=event.place,
             statement=sql,
+            table=strange[0] if strange else "",
         )
 
     def _is_here(self, database: str) -> bool:
