@@ -19,7 +19,7 @@ from tako.ferry.source.connection import quoted
 from tako.ferry.source.position import Position
 from tako.ferry.target import Target, following, mend, state
 from tako.ferry.target.apply import PIECE as NEIGHBOURS
-from tako.ferry.target.apply import WHOLE
+from tako.ferry.target.apply import WHOLE, ranged
 from tako.ferry.target.load import Table
 from tako.ferry.translate import values
 from tako.ferry.translate.digests import Digests, target_literal
@@ -187,7 +187,7 @@ class _Comparison:
         if WHOLE in touched:
             return self.run()
         first = self._table.key_columns[0]
-        if first.compare == "number" and all(piece.lstrip("-").isdecimal() for piece in touched):
+        if ranged(self._table):
             for low, high in _runs(sorted(map(int, touched))):
                 source = f"{quoted(first.source)} BETWEEN {low} AND {high}"
                 self._compare(Piece(source, f"{postgres(first.target)} BETWEEN {low} AND {high}"))

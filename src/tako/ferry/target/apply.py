@@ -43,6 +43,12 @@ class Cascade:
     on_update: str
 
 
+def ranged(table: PlannedTable) -> bool:
+    """Touched rows are remembered by ranges of the key's first column, not each by its key."""
+    first = table.key_columns[0] if table.key else None
+    return first is not None and first.compare == "number" and first.type in _INTEGERS
+
+
 class Applied:
     """One table of the target, and what has been collected for it."""
 
@@ -62,8 +68,7 @@ class Applied:
         self.net: dict[bytes, bytes | None] = {}
         self.counted: Counter[bytes] = Counter()
         self.pieces: set[str] = set()
-        first = planned.key_columns[0] if planned.key else None
-        self.ranged = first is not None and first.compare == "number" and first.type in _INTEGERS
+        self.ranged = ranged(planned)
 
     def values_of(self, line: bytes, columns: Sequence[str]) -> Values:
         fields = line.removesuffix(b"\n").split(b"\t")
