@@ -1,7 +1,7 @@
 """`python -m bench.ferry.decoding`: how fast a source's log becomes rows, beside python-mysql-replication.
 
-Both read the same log over the wire from MariaDB, in processes of their own; ours makes the lines that PostgreSQL reads,
-the other Python objects. What counts is CPU seconds of the reader: the machine may have other work.
+Both read the same log over the wire from MariaDB, in processes of their own; ours makes the lines that PostgreSQL
+reads, the other Python objects. What counts is CPU seconds of the reader: the machine may have other work.
 """
 
 import argparse
@@ -14,10 +14,11 @@ from tests.support import mariadb, postgres
 from tests.support.mysqld import Mysqld
 
 from bench.ferry import peers
+from tako.ferry import plan as plans
 
-TABLE = """CREATE TABLE questions (id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY, created_at datetime(3) NOT NULL,
-    updated_at timestamp NULL, user_id bigint unsigned NOT NULL, content longtext NOT NULL, answer longtext,
-    is_private tinyint(1) NOT NULL, score decimal(10,2), weight double, token varchar(191))"""
+TABLE = """CREATE TABLE questions (id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    created_at datetime(3) NOT NULL, updated_at timestamp NULL, user_id bigint unsigned NOT NULL, content longtext NOT NULL,
+    answer longtext, is_private tinyint(1) NOT NULL, score decimal(10,2), weight double, token varchar(191))"""
 INSERT = """INSERT INTO questions (created_at, updated_at, user_id, content, answer, is_private, score, weight, token)
     SELECT NOW(3), NOW(), seq % 1000, REPEAT('why ', 40), IF(seq % 3, REPEAT('so\\t', 30), NULL), seq % 2, seq / 7,
     seq / 13, MD5(seq) FROM seq_{first}_to_{last}"""
@@ -34,7 +35,8 @@ class Log:
     def source(self):
         return connection.connect(connection.parse(self.made.source.url))
 begun = time.process_time()
-print(sum(change.count for change in changes_of(Log(), From("", sys.argv[2], int(sys.argv[3])))), time.process_time() - begun)
+rows = sum(change.count for change in changes_of(Log(), From("", sys.argv[2], int(sys.argv[3]))))
+print(rows, time.process_time() - begun)
 """
 THEIRS = """
 import sys, time
@@ -52,7 +54,7 @@ print(sum(len(event.rows) for event in stream), time.process_time() - begun)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--rows", type=int, default=120_000, help="Inserted; half as many are updated, a sixth deleted."
+        "--rows", type=int, default=120_000, help="Inserted; half of them are updated, a sixth deleted."
     )
     rows = parser.parse_args().rows
     peers.install()
@@ -63,8 +65,6 @@ def main() -> None:
         file, offset = _position(source)
         _write(move, rows)
         plan = source.folder / "plan.json"
-        from tako.ferry import plan as plans
-
         assert move.made is not None
         plans.write(move.made, plan)
         ours = _timed([sys.executable, "-c", OURS, str(plan), file, str(offset)])
@@ -87,10 +87,8 @@ def _write(move: Move, rows: int) -> None:
     move.run("SET GLOBAL binlog_row_metadata = 'FULL'")  # which the other one needs to know names
     for first in range(1, rows, 10_000):
         move.run(INSERT.format(first=first, last=min(first + 9_999, rows)))
-    move.run(
-        f"UPDATE questions SET answer = 'said' WHERE id <= {rows // 2}",
-        f"DELETE FROM questions WHERE id <= {rows // 6}",
-    )
+    move.run(f"UPDATE questions SET answer = 'said' WHERE id <= {rows // 2}")
+    move.run(f"DELETE FROM questions WHERE id <= {rows // 6}")
 
 
 def _timed(command: list[str]) -> tuple[int, float]:

@@ -121,9 +121,8 @@ def position_before_the_rows() -> None:
     def advance(target: Target, plan_hash: str, batch: int, *rest: Any, **more: Any) -> bool:
         with psycopg.connect(target.connection.info.dsn) as other:
             moved = original(Target(other, target.shown), plan_hash, batch, *rest, **more)
-        if batch % 20 == 10:
+        if batch % 4 == 2:
             _die()
-        # The rows of the others follow at once.
         return moved
 
     following.advance = advance
@@ -134,7 +133,7 @@ def rows_before_the_position() -> None:
     original = following.advance
 
     def advance(target: Target, plan_hash: str, batch: int, *rest: Any, **more: Any) -> bool:
-        if batch % 20 == 10 and random.random() < 0.5:
+        if batch % 8 == 4 and random.random() < 0.5:
             target.connection.pgconn.exec_(b"COMMIT")
             _die()
         return original(target, plan_hash, batch, *rest, **more)
