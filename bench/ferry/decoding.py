@@ -17,7 +17,8 @@ from bench.ferry import peers
 from tako.ferry import plan as plans
 
 TABLE = """CREATE TABLE questions (id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY,
-    created_at datetime(3) NOT NULL, updated_at timestamp NULL, user_id bigint unsigned NOT NULL, content longtext NOT NULL,
+    created_at datetime(3) NOT NULL, updated_at timestamp NULL, user_id bigint unsigned NOT NULL,
+    content longtext NOT NULL,
     answer longtext, is_private tinyint(1) NOT NULL, score decimal(10,2), weight double, token varchar(191))"""
 INSERT = """INSERT INTO questions (created_at, updated_at, user_id, content, answer, is_private, score, weight, token)
     SELECT NOW(3), NOW(), seq % 1000, REPEAT('why ', 40), IF(seq % 3, REPEAT('so\\t', 30), NULL), seq % 2, seq / 7,
