@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from tako.core.errors import TakoError
 from tako.ferry import amending, copy, schema
 from tako.ferry.changes import Amended
 from tako.ferry.errors import Blocked, Refused, Stopped, TargetGone
@@ -600,7 +601,7 @@ def beside(
     def work() -> None:
         try:
             run(plan, connect, connect_target, say, until=until)
-        except (Stopped, Blocked, Refused) as error:
+        except TakoError as error:
             say({"event": "stopped", "message": error.message})
 
     thread = threading.Thread(target=work, name="ferry-follow", daemon=True)
