@@ -78,10 +78,12 @@ def recorded(source: Mysqld, target: Postgres, monkeypatch: pytest.MonkeyPatch) 
             found.append((data, file))
         return event
 
+    with move.source() as opened:
+        end = position.current(opened)
     with monkeypatch.context() as patched, move.source() as opened:
         patched.setattr(stream, "parsed", parsed)
         for event in stream.read(opened, stream.From(at.gtid, at.file, at.offset)):
-            if event.type in events.HEARTBEATS:
+            if (event.file, event.end) >= (end.file, end.offset):
                 break
     return Recorded(move, found)
 
