@@ -4,7 +4,6 @@ A test that stays green with a broken one proves nothing. The deaths are no mist
 """
 
 import os
-import random
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -128,19 +127,6 @@ def position_before_the_rows() -> None:
     following.advance = advance
 
 
-def rows_before_the_position() -> None:
-    """The rows are committed by themselves, and the tool dies before the position is."""
-    original = following.advance
-
-    def advance(target: Target, plan_hash: str, batch: int, *rest: Any, **more: Any) -> bool:
-        if batch % 8 == 4 and random.random() < 0.5:
-            target.connection.pgconn.exec_(b"COMMIT")
-            _die()
-        return original(target, plan_hash, batch, *rest, **more)
-
-    following.advance = advance
-
-
 def position_too_late() -> None:
     """Where to follow from is read when the copy is over."""
     original = state.end_run
@@ -166,7 +152,6 @@ def unknown_events_skipped() -> None:
 
 FOLLOWING = (
     position_before_the_rows,
-    rows_before_the_position,
     position_too_late,
     cascades_ignored,
     unknown_events_skipped,
