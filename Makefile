@@ -76,7 +76,7 @@ pictures: $(STAMPS)/dev $(WEB) chromium fonts ## Every state of the page into .s
 test-faults: $(STAMPS)/dev ## The long fault runs
 	@$(BIN)/pytest -q -n 2 -m faults --fault-rounds 30 tests
 
-test-ferry: $(STAMPS)/dev mariadb mysql ## Ferry with its long runs: 100 kills of tool, source and target
+test-ferry: $(STAMPS)/dev mariadb mysql ## Ferry with its long runs: 200 kills of tool, source and target
 	@$(BIN)/pytest -q -n 2 --fault-rounds 50 tests/ferry
 
 bench: $(STAMPS)/dev nginx ## The figures of the README, measured beside nginx

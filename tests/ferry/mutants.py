@@ -7,14 +7,16 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import psycopg
 
 from tako import cli
-from tako.ferry import copy
+from tako.ferry import copy, follow
 from tako.ferry.plan import Plan, PlannedTable
 from tako.ferry.source import Source, chunks, connection, rows
-from tako.ferry.target import Target, state
+from tako.ferry.source.binlog import events, transactions
+from tako.ferry.target import Target, following, state
 from tako.ferry.throttle import Throttle
 
 DIES_AT = 4  # chunks
@@ -92,17 +94,68 @@ def dies_after_the_commit() -> None:
     """No mistake: the chunk is committed, nobody was told."""
     original = copy.run
 
-    def run(plan: Plan, connect: Callable[[], Source], target: Target, pace: Throttle, say: copy.Say) -> None:
+    def run(
+        plan: Plan,
+        connect: Callable[[], Source],
+        target: Target,
+        pace: Throttle,
+        say: copy.Say,
+        *,
+        rows_only: bool = False,
+    ) -> None:
         def told(event: dict[str, object]) -> None:
             if event["event"] == "chunk" and event["n"] in range(2, 1000, DIES_AT):
                 _die()
             say(event)
 
-        original(plan, connect, target, pace, told)
+        original(plan, connect, target, pace, told, rows_only=rows_only)
 
     copy.run = run
 
 
+def position_before_the_rows() -> None:
+    """The position is committed by itself, and the tool dies before the rows are."""
+    original = following.advance
+
+    def advance(target: Target, plan_hash: str, batch: int, *rest: Any, **more: Any) -> bool:
+        with psycopg.connect(target.connection.info.dsn) as other:
+            moved = original(Target(other, target.shown), plan_hash, batch, *rest, **more)
+        if batch % 4 == 2:
+            _die()
+        return moved
+
+    following.advance = advance
+
+
+def position_too_late() -> None:
+    """Where to follow from is read when the copy is over."""
+    original = state.end_run
+
+    def end_run(target: Target, plan_hash: str, gtid: str, file: str, offset: int) -> None:
+        original(target, plan_hash, gtid, file, offset)
+        target.execute("UPDATE ferry.runs SET from_gtid = %s, from_file = %s, from_offset = %s", (gtid, file, offset))
+
+    state.end_run = end_run
+
+
+def cascades_ignored() -> None:
+    """What the source's foreign keys do to other rows is not done."""
+    follow.cascades_of = lambda plan: {}
+
+
+def unknown_events_skipped() -> None:
+    """Rows that are compressed are an event that is not known, and passed over."""
+    for type in range(166, 172):
+        del events.ROWS[type]
+    transactions.Assembler._unknown = lambda self, event: None  # type: ignore[method-assign]
+
+
+FOLLOWING = (
+    position_before_the_rows,
+    position_too_late,
+    cascades_ignored,
+    unknown_events_skipped,
+)
 BROKEN = (
     progress_before_rows,
     rows_before_progress,
@@ -125,5 +178,5 @@ def _die() -> None:
 
 if __name__ == "__main__":
     name, *sys.argv[1:] = sys.argv[1:]
-    {mutant.__name__: mutant for mutant in (*BROKEN, *DYING)}[name]()
+    {mutant.__name__: mutant for mutant in (*BROKEN, *DYING, *FOLLOWING)}[name]()
     cli.main()

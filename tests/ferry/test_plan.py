@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tako.ferry import plan, report
 from tako.ferry.errors import BadRules
 from tako.ferry.plan import Plan, PlannedColumn, PlannedTable, Risk, SourcePart, Statements, TargetPart
-from tako.ferry.rules import CopyRule
+from tako.ferry.rules import CopyRule, Rules
 from tako.ferry.schema import Column, Database, Table, differences, digest
 
 
@@ -29,6 +29,7 @@ def made(*risks: Risk) -> Plan:
             ddl=Statements(("CREATE TABLE …",), ()),
             risks=risks,
             copy=CopyRule(),
+            rules=Rules(),
         )
     )
 
@@ -47,7 +48,7 @@ def test_the_hash_is_of_what_will_be_done() -> None:
     assert plan.sealed(other_type).hash != one.hash
 
 
-@pytest.mark.parametrize(("before", "after"), [('"integer"', '"bigint"'), ('"version": 1', '"version": 2'), ("{", "[")])
+@pytest.mark.parametrize(("before", "after"), [('"integer"', '"bigint"'), ('"version": 2', '"version": 3'), ("{", "[")])
 def test_a_plan_that_was_changed_by_hand_is_refused(tmp_path: Path, before: str, after: str) -> None:
     file = tmp_path / "plan.json"
     plan.write(made(), file)

@@ -1,10 +1,10 @@
-"""`tako ferry`: plan, copy, verify, status, accept, abort."""
+"""`tako ferry`: plan, copy, follow, run, verify, cutover, status, accept, abort."""
 
 import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -89,18 +89,78 @@ def copy(
 
 
 @app.command()
+def follow(
+    file: PlanFile = DEFAULT,
+    as_json: Json = False,
+    past: Annotated[
+        str | None, typer.Option(help="Go on behind the statement at this place, at which the stream has stopped.")
+    ] = None,
+    spool_mb: Annotated[
+        int, typer.Option(help="How much may wait on the disk while the target is away.", min=1)
+    ] = 4096,
+) -> None:
+    """Apply what has happened in the source since the copy, until the cutover. Killed, it goes on where it was."""
+    from tako.ferry import follow, plan, progress
+
+    made = plan.read(file)
+    say = progress.machine() if as_json else progress.narrate
+    _unfenced(made)
+    follow.run(made, lambda: _source(made), lambda: _target(made), say, past=past, most=spool_mb << 20)
+
+
+@app.command()
+def run(
+    source_url: Annotated[str, typer.Argument(help="mysql://user@host:3306/database")],
+    target_url: Annotated[str, typer.Argument(help="postgresql://user@host:5432/database")],
+    config: Annotated[
+        Path | None, typer.Option("-c", "--config", help="Rules; by default ferry.toml, if there is one.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The plan's file; one that is there is gone on with.")
+    ] = DEFAULT,
+    as_json: Json = False,
+    spool_mb: Annotated[
+        int, typer.Option(help="How much may wait on the disk while the target is away.", min=1)
+    ] = 4096,
+) -> None:
+    """Plan, copy, follow, and wait for `tako ferry cutover`. Killed at any point, it goes on when it is run again."""
+    from tako.ferry import copy as copying
+    from tako.ferry import follow, progress
+    from tako.ferry.throttle import Throttle
+
+    if not out.exists():
+        plan(source_url, target_url, config, out, as_json=False)
+    made, target = _opened(out)
+    pace = Throttle(made.copy.max_mb_per_s, made.copy.sleep_ratio, made.copy.max_load)
+    with target, progress.shown(made, _copied(made, target), as_json=as_json) as say:
+        copying.run(made, lambda: _source(made), target, pace, say, rows_only=True)
+    said = progress.machine() if as_json else progress.narrate
+    _unfenced(made)
+    follow.run(made, lambda: _source(made), lambda: _target(made), said, most=spool_mb << 20)
+
+
+@app.command()
 def verify(
     file: PlanFile = DEFAULT,
     as_json: Json = False,
     repair: Annotated[bool, typer.Option("--repair", help="Make the target's rows what the source's are.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="While the source is written to and another `tako ferry` follows it.")
+    ] = False,
 ) -> None:
     """Compare every row of both sides."""
-    from tako.ferry import progress, verify
+    from tako.ferry import cutover, follow, progress, verify
+    from tako.ferry.source.position import Position
 
     made, target = _opened(file)
     say = (lambda event: None) if as_json else progress.narrate
-    with target:
-        results = verify.run(made, lambda: _source(made), target, say, repair=repair)
+    with target, _target(made) as other:
+
+        def passed(end: Position) -> None:
+            cutover.wait(made, other, end, cutover.PATIENCE)
+
+        now = follow.amended(made, target)
+        results = verify.run(now, lambda: _source(made), target, say, repair=repair, passed=passed if live else None)
     equal = all(result.equal for result in results)
     if as_json:
         typer.echo(json.dumps({"equal": equal, "tables": [_told(result) for result in results]}, indent=2))
@@ -112,6 +172,36 @@ def verify(
             f"{left} rows differ. If the source was written to since the copy, that is why; "
             "`tako ferry verify --repair` mends them."
         )
+
+
+@app.command()
+def cutover(
+    file: PlanFile = DEFAULT,
+    as_json: Json = False,
+    fence: Annotated[
+        str, typer.Option(help="How the source is kept from being written to: read-only, lock, or hook.")
+    ] = "read-only",
+    fence_command: Annotated[str, typer.Option(help="With --fence hook: stops all writes to the source.")] = "",
+    unfence_command: Annotated[str, typer.Option(help="With --fence hook: lets them go again.")] = "",
+    hook: Annotated[str, typer.Option(help="The command that switches the site to the target.")] = "",
+) -> None:
+    """Stop the writes to the source, apply the last of them, make the target complete, and switch the site."""
+    from tako.ferry import cutover, plan, progress
+    from tako.ferry.errors import BadRules
+
+    if fence not in ("read-only", "lock", "hook"):
+        raise BadRules(f"--fence is read-only, lock or hook, not {fence}.")
+    made = plan.read(file)
+    say = progress.machine() if as_json else progress.narrate
+    how = cutover.How(cast("cutover.Kind", fence), fence_command, unfence_command, hook)
+    seconds = cutover.run(made, lambda: _source(made), lambda: _target(made), how, say)
+    if not as_json:
+        for name, took in seconds.items():
+            if name != "stopped":
+                typer.echo(f"  {name}: {took:.2f} s")
+        if "stopped" in seconds:
+            typer.echo(f"Done. Nothing could be written for {seconds['stopped']:.2f} s.")
+        typer.echo("The site is on PostgreSQL now; `tako ferry follow` applies nothing any more.")
 
 
 @app.command()
@@ -172,6 +262,22 @@ def _opened(file: Path) -> "tuple[Plan, Target]":
     return made, target.connect(made.target.url)
 
 
+def _unfenced(made: "Plan") -> None:
+    """A cutover that was killed may have left the source fenced."""
+    from tako.ferry import cutover
+    from tako.ferry.target import following, state
+
+    with _target(made) as target:
+        if following.exists(target) and state.try_switching(target, made.target.schema):
+            cutover.lift_left_over(made, lambda: _source(made), target)
+
+
+def _target(made: "Plan") -> "Target":
+    from tako.ferry import target
+
+    return target.connect(made.target.url)
+
+
 def _source(made: "Plan") -> "Source":
     from tako.ferry.source import connection
 
@@ -194,6 +300,7 @@ def _told(result: "Result") -> dict[str, object]:
         "different": result.different,
         "repaired": result.repaired,
         "accepted": result.accepted,
+        "moving": result.moving,
         "differences": [{"key": list(d.key), "what": d.what, "columns": list(d.columns)} for d in result.shown],
     }
 
@@ -202,7 +309,8 @@ def _tell(results: "list[Result]") -> None:
     for result in results:
         said = "equal" if not result.different else f"{result.different} different, {result.repaired} repaired"
         given_up = f", {result.accepted} given up by name" if result.accepted else ""
-        typer.echo(f"{result.table}: {result.rows:,} rows, {said}{given_up}")
+        moving = f", {result.moving} change all the time (the cutover compares them)" if result.moving else ""
+        typer.echo(f"{result.table}: {result.rows:,} rows, {said}{given_up}{moving}")
         for difference in result.shown:
             columns = f" ({', '.join(difference.columns)})" if difference.columns else ""
             typer.echo(f"  {', '.join(difference.key) or '?'}: {difference.what}{columns}")

@@ -36,7 +36,7 @@ from tako.ferry.errors import Blocked, Refused, SourceChanged
 from tako.ferry.plan import Plan, PlannedTable
 from tako.ferry.source import Source, catalog, chunks, load, position, rows
 from tako.ferry.source.rows import Block
-from tako.ferry.target import Target, state
+from tako.ferry.target import Target, following, state
 from tako.ferry.target.load import Refusal, Table
 from tako.ferry.translate import values
 from tako.ferry.translate.names import literal, postgres
@@ -60,8 +60,19 @@ class End:
     last: bool
 
 
-def run(plan: Plan, connect: Callable[[], Source], target: Target, pace: throttle.Throttle, say: Say) -> None:
-    """Copy what is not copied yet, then make keys and constraints. Safe to be killed and called again at any point."""
+def run(
+    plan: Plan,
+    connect: Callable[[], Source],
+    target: Target,
+    pace: throttle.Throttle,
+    say: Say,
+    *,
+    rows_only: bool = False,
+) -> None:
+    """Copy what is not copied yet, then make keys and constraints. Safe to be killed and called again at any point.
+
+    `rows_only` leaves keys and constraints, and refused rows, to whoever follows the source from here.
+    """
     _allowed(plan)
     with connect() as source:
         found = catalog.read(source)
@@ -69,9 +80,12 @@ def run(plan: Plan, connect: Callable[[], Source], target: Target, pace: throttl
             changes = "; ".join(schema.differences(plan.schema, found)[:5]) or "views or routines are not as they were"
             raise SourceChanged(f"The source has changed since the plan: {changes}. Run `tako ferry plan` again.")
         state.prepare(target)
+        following.prepare(target)
         with state.locked(target, plan.target.schema):
             _begin(plan, target)
-            _copy_all(plan, source, target, pace, say)
+            _copy_all(plan, source, target, pace, say, to_be_followed=rows_only)
+            if rows_only:
+                return
             _retry(plan, source, target, say)
             _finish(plan, source, target, say)
 
@@ -115,15 +129,19 @@ def _begin(plan: Plan, target: Target) -> None:
         )
 
 
-def _copy_all(plan: Plan, source: Source, target: Target, pace: throttle.Throttle, say: Say) -> None:
+def _copy_all(
+    plan: Plan, source: Source, target: Target, pace: throttle.Throttle, say: Say, *, to_be_followed: bool
+) -> None:
     done = state.progress(target, plan.hash)
     left = [table for table in plan.tables if not done[table.source].copied]
     if not left:
         return
-    at = position.snapshot(source)
+    begin = position.begin(source, insist=to_be_followed)
+    at = position.snapshot(source, exact=any(not table.key for table in left))
     if plan.copy.snapshot == "chunks":
         source.execute("COMMIT")
     number = state.start_run(target, plan.hash, at.gtid, at.file, at.offset, at.server_id, exact=at.exact)
+    following.note_from(target, plan.hash, number, begin.gtid, begin.file, begin.offset)
     say({"event": "position", "run": number, **msgspec.structs.asdict(at)})
     rows.raw(source)
     with ahead(_read(plan, left, done, source, pace), AHEAD) as pieces:
@@ -294,7 +312,7 @@ def _finish(plan: Plan, source: Source, target: Target, say: Say) -> None:
     What PostgreSQL refuses (orphans under a foreign key, a text too long for an index) keeps none of the others back.
     """
     done = state.steps(target, plan.hash)
-    steps = [*_sequences(plan, source), *plan.ddl.after]
+    steps = [*sequences(plan, source), *plan.ddl.after]
     for n, statement in enumerate(steps):
         if n not in done:
             say({"event": "step", "n": n + 1, "of": len(steps), "statement": statement.splitlines()[0]})
@@ -311,7 +329,7 @@ def _finish(plan: Plan, source: Source, target: Target, say: Say) -> None:
     say({"event": "finished"})
 
 
-def _sequences(plan: Plan, source: Source) -> Iterator[str]:
+def sequences(plan: Plan, source: Source) -> Iterator[str]:
     """The next id is behind every row that is there, and behind every one that ever was."""
     for table in plan.tables:
         for column in table.columns:

@@ -7,10 +7,13 @@ TakoError
 │   ├── Refused          the plan has open questions; going on would lose data
 │   ├── SourceChanged    the source's schema is no longer the planned one
 │   ├── Blocked          rejected rows, or another ferry at work
-│   └── Different        verify found differences
+│   ├── Different        verify found differences
+│   ├── Stopped          the log holds what cannot be followed
+│   └── NeedsResync      the log does not reach back to where we were
 └── Unavailable
     ├── SourceGone       the source refused or went away
-    └── TargetGone       the target refused or went away
+    ├── TargetGone       the target refused or went away
+    └── Damaged          bytes of the log that are not what was written
 """
 
 from tako.core.errors import Conflict, Misconfigured, Unavailable
@@ -42,3 +45,24 @@ class SourceGone(Unavailable):
 
 class TargetGone(Unavailable):
     """The target refused, or went away."""
+
+
+class Stopped(Conflict):
+    """Something in the source's log cannot be followed: `place` is where, `statement` what, the message what to do.
+
+    `table` is the table that it concerns, if it concerns one that the plan does not know.
+    """
+
+    def __init__(self, message: str, *, place: str, statement: str = "", table: str = "") -> None:
+        super().__init__(message)
+        self.place = place
+        self.statement = statement
+        self.table = table
+
+
+class NeedsResync(Conflict):
+    """The source has thrown away the part of its log that comes next: only a new copy helps."""
+
+
+class Damaged(Unavailable):
+    """Bytes of the log are cut, changed, or do not mean what they must."""

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from tako.ferry import schema
 from tako.ferry.errors import BadRules
-from tako.ferry.rules import CopyRule
+from tako.ferry.rules import CopyRule, Rules
 
-FORMAT = 1
+FORMAT = 2
 Level = Literal["refuse", "change", "note"]
 
 
@@ -121,6 +121,8 @@ class Plan(Struct, frozen=True):
     ddl: Statements
     risks: tuple[Risk, ...]
     copy: CopyRule
+    rules: Rules
+    """All that was decided: a column that is added later is planned by them."""
 
     @property
     def open_questions(self) -> tuple[Risk, ...]:
@@ -150,7 +152,9 @@ def read(file: Path) -> Plan:
         raise BadRules(f"There is no plan {file}: run `tako ferry plan SOURCE_URL TARGET_URL -o {file}`.") from error
     except msgspec.MsgspecError as error:
         raise BadRules(f"{file} is no plan of this version of ferry ({error}): run `tako ferry plan` again.") from error
-    if plan.version != FORMAT or plan.hash != _hash(plan):
+    if plan.version != FORMAT:
+        raise BadRules(f"{file} is a plan of another version of ferry: run `tako ferry plan` again.")
+    if plan.hash != _hash(plan):
         raise BadRules(f"{file} has been changed by hand: write what you want into ferry.toml and plan again.")
     return plan
 
@@ -163,6 +167,7 @@ def _hash(plan: Plan) -> str:
         "digest": plan.digest,
         "tables": tables,
         "ddl": plan.ddl,
+        "rules": replace(plan.rules, copy=CopyRule()),
         "open": [risk.code for risk in plan.open_questions],
     }
     return schema.digest(parts)

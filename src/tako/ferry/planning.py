@@ -86,6 +86,7 @@ def make(source: Source, target: Target, rules: Rules, created_at: str) -> Plan:
             ddl=statements,
             risks=tuple(sorted(risks, key=lambda risk: order[risk.level])),
             copy=rules.copy,
+            rules=rules,
         )
     )
 
@@ -123,6 +124,12 @@ def _planned(work: _Table, rows: int, size: int) -> PlannedTable:
     planned = _generated(work, planned)
     _table_risks(work)
     return _keyed(work, planned)
+
+
+def added(plan: Plan, table: schema.Table, column: schema.Column) -> tuple[PlannedColumn | None, tuple[Risk, ...]]:
+    """A column that the source got later, by the plan's own rules; None if they skip it. Its values are all NULL."""
+    work = _Table(table, plan.rules, {}, Hash(plan.digest), plan.target.schema, plan.source.server == "mariadb")
+    return _column(work, column), tuple(work.risks)
 
 
 def _column(work: _Table, column: schema.Column) -> PlannedColumn | None:

@@ -87,8 +87,8 @@ class _Bars:
 
 
 def narrate(event: dict[str, object]) -> None:
-    """For logs: a line per table and step, not per chunk."""
-    if event["event"] == "chunk":
+    """For logs: a line per table and step, not per chunk or second."""
+    if event["event"] in ("chunk", "lag"):
         return
     rest = " ".join(f"{name}={value}" for name, value in event.items() if name != "event")
     sys.stderr.write(f"{event['event']}: {rest}\n" if rest else f"{event['event']}\n")

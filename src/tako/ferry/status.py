@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+from tako.ferry import cutover
 from tako.ferry.plan import Plan
-from tako.ferry.target import Target, state
+from tako.ferry.target import Target, following, state
 
 
 def read(plan: Plan, target: Target) -> dict[str, Any]:
@@ -40,7 +41,38 @@ def read(plan: Plan, target: Target) -> dict[str, Any]:
         {"n": n, "statement": statement, "error": error}
         for n, statement, error in state.failed_steps(target, plan.hash)
     ]
+    found["stream"] = _stream(plan, target)
     return found
+
+
+def _stream(plan: Plan, target: Target) -> dict[str, Any] | None:
+    if not following.exists(target):
+        return None
+    stream = following.read(target, plan.hash)
+    if stream is None:
+        return None
+    return {
+        "gtid": stream.gtid,
+        "file": stream.file,
+        "offset": stream.offset,
+        "consistent": stream.consistent,
+        "lag": stream.lag,
+        "rows_per_s": stream.rate,
+        "spooled": stream.spooled,
+        "silent": stream.silent,
+        "transactions": stream.transactions,
+        "changes": stream.changes,
+        "trouble": stream.trouble,
+        "stopped": stream.stopped,
+        "stopped_place": stream.stopped_place,
+        "fenced": stream.fence is not None,
+        "done": stream.done,
+        "blockers": [blocker.says for blocker in cutover.blockers(plan, target)],
+        "cutovers": [
+            {"attempt": attempt, "step": step, "seconds": seconds, "error": error}
+            for attempt, step, seconds, error in following.cutovers(target, plan.hash)
+        ],
+    }
 
 
 def lines(found: dict[str, Any]) -> Iterator[str]:
@@ -53,6 +85,8 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         done = "copied" if table["copied"] else f"{table['rows']:,} of about {table['about']:,} rows"
         rejected = f", {table['rejected']} refused" if table["rejected"] else ""
         yield f"  {table['table']}: {done}, {table['bytes'] / 1e6:,.1f} MB in {table['chunks']} chunks{rejected}"
+    if found.get("stream"):
+        yield from _stream_lines(found["stream"])
     waiting = [reject for reject in found["rejects"] if not reject["accepted"]]
     for reject in waiting[:10]:
         yield f"  refused: {reject['table']} {', '.join(reject['key'] or ())}: {reject['error']}"
@@ -60,3 +94,20 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         yield f"  refused step {step['n']}: {step['statement'].splitlines()[0]}: {step['error']}"
     if waiting:
         yield "Repair these rows in the source and copy again, or give them up: tako ferry accept TABLE"
+
+
+def _stream_lines(stream: dict[str, Any]) -> Iterator[str]:
+    where = stream["gtid"] or f"{stream['file']}:{stream['offset']}"
+    yield f"  followed up to {where}: {stream['transactions']:,} transactions, {stream['changes']:,} rows"
+    if stream["done"]:
+        yield "  the cutover is done"
+    elif stream["silent"] is None or stream["silent"] > cutover.ALIVE:
+        yield "  nobody follows now: tako ferry follow"
+    else:
+        spooled = f", {stream['spooled'] / 1e6:,.0f} MB wait" if stream["spooled"] else ""
+        yield f"  {stream['lag'] or 0:.1f} s behind, {stream['rows_per_s'] or 0:,.0f} rows/s{spooled}"
+    for step in stream["cutovers"]:
+        took = "…" if step["seconds"] is None else f"{step['seconds']:.2f} s"
+        yield f"  cutover {step['attempt']}, {step['step']}: {took}{' ' + step['error'] if step['error'] else ''}"
+    for blocker in stream["blockers"]:
+        yield f"  before a cutover: {blocker}"

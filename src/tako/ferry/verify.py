@@ -8,14 +8,18 @@ the same; else they are the remainders of a hash of the key, and each server rea
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from tako.ferry import copy
 from tako.ferry.errors import Blocked
 from tako.ferry.plan import Plan, PlannedTable
-from tako.ferry.source import Source, chunks, rows
+from tako.ferry.source import Source, chunks, position, rows
 from tako.ferry.source.connection import quoted
-from tako.ferry.target import Target, mend, state
+from tako.ferry.source.position import Position
+from tako.ferry.target import Target, following, mend, state
+from tako.ferry.target.apply import PIECE as NEIGHBOURS
+from tako.ferry.target.apply import WHOLE, ranged
 from tako.ferry.target.load import Table
 from tako.ferry.translate import values
 from tako.ferry.translate.digests import Digests, target_literal
@@ -30,6 +34,8 @@ PIECE = 20_000  # rows
 BUCKET = 100_000  # rows; each bucket that differs is read with a scan of the table
 AT_ONCE = 100  # rows that are fetched to be compared
 SHOWN = 20  # differences that are named
+SETTLINGS = 5  # times that a row which differs is looked at again while the source is followed
+RUN = 20  # pieces of neighbouring keys that are compared with one sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ class Result:
     different: int = 0
     repaired: int = 0
     accepted: int = 0
+    moving: int = 0
+    """Rows that changed whenever they were looked at; the cutover will compare them."""
     shown: list[Difference] = field(default_factory=list)
 
     @property
@@ -67,9 +75,22 @@ class Result:
         return self.different == self.repaired
 
 
-def run(plan: Plan, connect: Callable[[], Source], target: Target, say: Say, *, repair: bool = False) -> list[Result]:
-    """Compare every table of a finished copy; with `repair`, make the target's rows what the source's are."""
+def run(
+    plan: Plan,
+    connect: Callable[[], Source],
+    target: Target,
+    say: Say,
+    *,
+    repair: bool = False,
+    passed: Callable[[Position], None] | None = None,
+) -> list[Result]:
+    """Compare every table of a finished copy; with `repair`, make the target's rows what the source's are.
+
+    With `passed` the source may be written to meanwhile, and is followed by somebody else: it waits until everything up
+    to a position has been applied. A row differs then only if the source has not changed it while it was looked at.
+    """
     state.prepare(target)
+    following.prepare(target)
     active = state.active(target, plan.target.schema)
     if active is None or active[0] != plan.hash:
         raise Blocked("This plan has not been copied: run `tako ferry copy` first.")
@@ -77,11 +98,20 @@ def run(plan: Plan, connect: Callable[[], Source], target: Target, say: Say, *, 
         raise Blocked("The copy is not finished: run `tako ferry copy` until it says so, then verify.")
     given_up = {(r.table, r.key) for r in state.rejects(target, plan.hash) if r.accepted and r.key is not None}
     results = []
-    with connect() as source, state.locked(target, plan.target.schema), ThreadPoolExecutor(1, "ferry-source") as pool:
+    with ExitStack() as stack:
+        source, pool = stack.enter_context(connect()), stack.enter_context(ThreadPoolExecutor(1, "ferry-source"))
+        settle = None
+        if passed is None:
+            stack.enter_context(state.locked(target, plan.target.schema))
+        else:
+            settle = _settling(stack.enter_context(connect()), passed)
         rows.raw(source)
         for table in plan.tables:
-            comparison = _Comparison(plan, table, source, target, pool, given_up, repair)
+            stream = following.read(target, plan.hash)
+            comparison = _Comparison(plan, table, source, target, pool, given_up, repair, settle)
             results.append(comparison.run())
+            if stream is not None and results[-1].equal:
+                following.compared(target, plan.hash, table.source, stream.batch)
             say(
                 {
                     "event": "verified",
@@ -99,6 +129,25 @@ def run(plan: Plan, connect: Callable[[], Source], target: Target, say: Say, *, 
     return results
 
 
+def _settling(source: Source, passed: Callable[[Position], None]) -> Callable[[], None]:
+    """Waits until what the source has now is in the target."""
+    return lambda: passed(position.current(source))
+
+
+def touched(plan: Plan, connect: Callable[[], Source], target: Target) -> list[Result]:
+    """Compare what was applied since it was last compared. The source must be still."""
+    given_up = {(r.table, r.key) for r in state.rejects(target, plan.hash) if r.accepted and r.key is not None}
+    results = []
+    with connect() as source, ThreadPoolExecutor(1, "ferry-source") as pool:
+        rows.raw(source)
+        for table in plan.tables:
+            pieces = following.touched(target, plan.hash, table.source)
+            if pieces:
+                comparison = _Comparison(plan, table, source, target, pool, given_up, False, None)
+                results.append(comparison.pieces(pieces))
+    return results
+
+
 class _Comparison:
     """One table on both servers."""
 
@@ -111,6 +160,7 @@ class _Comparison:
         pool: ThreadPoolExecutor,
         given_up: set[tuple[str, Key]],
         repair: bool,
+        settle: Callable[[], None] | None,
     ) -> None:
         self._plan = plan
         self._table = table
@@ -119,6 +169,7 @@ class _Comparison:
         self._pool = pool
         self._given_up = given_up
         self._repair = repair
+        self._settle = settle
         self._sql = Digests(table, plan.target.schema, Hash(plan.digest))
         self._result = Result(table.source)
 
@@ -131,13 +182,32 @@ class _Comparison:
             self._by_buckets()
         return self._result
 
+    def pieces(self, touched: Sequence[str]) -> Result:
+        """Only these: numbers of neighbouring keys, keys, or all of it (`target.apply`)."""
+        if WHOLE in touched:
+            return self.run()
+        first = self._table.key_columns[0]
+        if ranged(self._table):
+            for low, high in _runs(sorted(map(int, touched))):
+                source = f"{quoted(first.source)} BETWEEN {low} AND {high}"
+                self._compare(Piece(source, f"{postgres(first.target)} BETWEEN {low} AND {high}"))
+            return self._result
+        keys = [tuple((v or b"").decode("latin1") for v in values.fields(p.encode("latin1"))) for p in touched]
+        for start in range(0, len(keys), AT_ONCE):
+            self._judge(keys[start : start + AT_ONCE])
+        self._result.rows = len(keys)
+        return self._result
+
     def _by_ranges(self) -> None:
         for piece in self._ranges():
-            self._result.pieces += 1
-            ours, theirs = self._both(self._sql.source_sum(piece.source), self._sql.target_sum(piece.target))
-            self._result.rows += int(str(ours[0][0]))
-            if ours != theirs or self._sql.by_value:
-                self._differ(piece)
+            self._compare(piece)
+
+    def _compare(self, piece: Piece) -> None:
+        self._result.pieces += 1
+        ours, theirs = self._both(self._sql.source_sum(piece.source), self._sql.target_sum(piece.target))
+        self._result.rows += int(str(ours[0][0]))
+        if ours != theirs or self._sql.by_value:
+            self._differ(piece)
 
     def _by_buckets(self) -> None:
         """Texts: the servers' collations disagree about what is between two of them."""
@@ -156,6 +226,18 @@ class _Comparison:
         """Rows can only be counted, not named."""
         self._result.pieces = 1
         ours, theirs = self._both(self._sql.source_sum("TRUE"), self._sql.target_sum("TRUE"))
+        for _ in range(SETTLINGS if self._settle else 0):
+            if ours == theirs:
+                break
+            before = self._source.rows(self._sql.source_sum("TRUE"))
+            self._settled()
+            ours, theirs = self._both(self._sql.source_sum("TRUE"), self._sql.target_sum("TRUE"))
+            if _numbers(before) == ours:
+                break
+        else:
+            if self._settle and ours != theirs:
+                self._result.moving = 1
+                return
         self._result.rows = int(str(ours[0][0]))
         if ours != theirs:
             self._result.different = max(1, abs(int(str(ours[0][0])) - int(str(theirs[0][0]))))
@@ -223,7 +305,8 @@ class _Comparison:
 
     def _judge(self, keys: Sequence[Key]) -> None:
         """The whole rows of both sides: what differs is counted, named, and with `repair` mended."""
-        found = [difference for difference in self._compared(keys) if not self._is_given_up(difference)]
+        differing = self._lasting(keys) if self._settle else self._compared(keys)
+        found = [difference for difference in differing if not self._is_given_up(difference)]
         if not found:
             return
         self._result.different += len(found)
@@ -231,6 +314,42 @@ class _Comparison:
         if self._repair:
             left = self._mended([difference.key for difference in found])
             self._result.repaired += len(found) - left
+
+    def _settled(self) -> None:
+        if self._settle is not None:
+            self._settle()
+
+    def _lasting(self, keys: Sequence[Key]) -> list[Difference]:
+        """Rows that differ when the stream has passed them, and that the source has not changed meanwhile."""
+        found: list[Difference] = []
+        left = [difference.key for difference in self._compared(keys)]
+        for _ in range(SETTLINGS):
+            if not left:
+                break
+            before = self._source_lines_of(left)
+            self._settled()
+            differing = self._compared(left)
+            after = self._source_lines_of(left)
+            still = [difference for difference in differing if self._is_still(difference.key, before, after)]
+            found += still
+            lasting = {difference.key for difference in still}
+            left = [difference.key for difference in differing if difference.key not in lasting]
+        self._result.moving += len(left)
+        return found
+
+    def _source_lines_of(self, keys: Sequence[Key]) -> dict[Key, bytes]:
+        width = len(self._table.key)
+        columns = self._table.columns
+        places = [columns.index(column) for column in self._table.key_columns]
+        found = {}
+        for line in self._source_lines(keys, columns):
+            fields = line.split(b"\t")
+            key = tuple((values.value(fields[place]) or b"").decode("latin1") for place in places)
+            found[key[:width]] = line
+        return found
+
+    def _is_still(self, key: Key, before: dict[Key, bytes], after: dict[Key, bytes]) -> bool:
+        return before.get(key) == after.get(key)
 
     def _is_given_up(self, difference: Difference) -> bool:
         given_up = difference.what == "missing" and (self._table.source, difference.key) in self._given_up
@@ -293,6 +412,16 @@ class _Comparison:
         if not mend.replace(self._target, schema, table, into, _utf8(gone), there):
             return len(keys)
         return len(self._compared(keys))
+
+
+def _runs(pieces: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The first and the last key of pieces that follow each other."""
+    start = 0
+    for n, piece in enumerate(pieces):
+        last = n + 1 == len(pieces)
+        if last or pieces[n + 1] != piece + 1 or n + 1 - start == RUN:
+            yield pieces[start] * NEIGHBOURS, piece * NEIGHBOURS + NEIGHBOURS - 1
+            start = n + 1
 
 
 def _utf8(keys: Sequence[Key]) -> list[Key]:

@@ -76,6 +76,13 @@ def log_risks(source: Source, size: int) -> Iterator[tuple[str, str]]:
     yield from _replicas(source)
 
 
+def logs_cascades(source: Source) -> bool:
+    """Whether rows that a foreign key changes are in the log, as MySQL does it from 9.6 on unless InnoDB does it."""
+    if source.is_mariadb or source.version.number < (9, 6, 0):
+        return False
+    return not int(source.value("SELECT @@global.innodb_native_foreign_keys"))
+
+
 def _replicas(source: Source) -> Iterator[tuple[str, str]]:
     """Who follows already: another one with the same server id would throw it out."""
     try:

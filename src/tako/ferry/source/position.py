@@ -14,9 +14,11 @@ never too late.
 
 from msgspec import Struct
 
+from tako.ferry.errors import Blocked, SourceGone
 from tako.ferry.source.connection import Source
 
 TRIES = 20
+XA_TRIES = 100  # tenths of a second
 
 
 class Position(Struct, frozen=True):
@@ -29,29 +31,85 @@ class Position(Struct, frozen=True):
     server_id: str
 
 
-def snapshot(source: Source) -> Position:
-    """Open a transaction that reads one instant, and say where in the log that is."""
+def begin(source: Source, *, insist: bool) -> Position:
+    """Where somebody who follows the copy of a snapshot that is taken next has to begin reading.
+
+    That is before the snapshot, by as much as XA transactions take: their rows are in the log where they are prepared,
+    and are seen when they are committed. One that is prepared before the snapshot and committed after it would be in
+    neither. So the position is read first, and then all that are prepared are waited for. If some stay so, it raises
+    `Blocked`, or, if nobody insists on following, gives a position that says nothing.
+    """
+    if not int(source.value("SELECT @@log_bin")):
+        return Position("", "", 0, True, identity(source))
+    at = current(source)
+    waited_for = _prepared(source)
+    for _ in range(XA_TRIES):
+        if not waited_for & _prepared(source):
+            break
+        source.execute("DO SLEEP(0.1)")  # nobody says when one has ended
+    else:
+        if not insist:
+            return Position("", "", 0, False, at.server_id)
+        raise Blocked(
+            f"An XA transaction of the source is prepared and neither committed nor rolled back: "
+            f"{min(waited_for & _prepared(source))}. End it (XA RECOVER shows it), then run the same command again."
+        )
+    # Without GTIDs, MySQL's file is ahead of what can be seen: its beginning is right (see `_mysql`).
+    return at if at.gtid or source.is_mariadb else Position("", at.file, 4, False, at.server_id)
+
+
+def _prepared(source: Source) -> frozenset[str]:
+    """XA transactions that wait for their end; none where the user may not see them."""
+    try:
+        return frozenset(str(row) for row in source.rows("XA RECOVER"))
+    except SourceGone as error:
+        if "XA_RECOVER_ADMIN" in error.message or "Access denied" in error.message:
+            return frozenset()
+        raise
+
+
+def snapshot(source: Source, *, exact: bool = False) -> Position:
+    """Open a transaction that reads one instant, and say where in the log that is.
+
+    With `exact` it says so exactly, if need be with a lock on all tables for the moment of it.
+    """
     source.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     if not int(source.value("SELECT @@log_bin")):
         source.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-        return Position("", "", 0, True, _identity(source))
-    return _mariadb(source) if source.is_mariadb else _mysql(source)
+        return Position("", "", 0, True, identity(source))
+    if source.is_mariadb:
+        return _mariadb(source)
+    at = _mysql(source)
+    return _locked(source) if exact and not at.exact else at
+
+
+def _locked(source: Source) -> Position:
+    """No transaction can commit while the position and the snapshot are taken. Waits for long statements, 3 s."""
+    source.execute("ROLLBACK")
+    source.execute("SET SESSION lock_wait_timeout = 3")
+    source.execute("FLUSH TABLES WITH READ LOCK")
+    try:
+        file, gtid = _log_status(source)
+        source.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+    finally:
+        source.execute("UNLOCK TABLES")
+    return Position(gtid, file, 4, bool(gtid), identity(source))
 
 
 def current(source: Source) -> Position:
     """Not before anything that was read until now."""
     if not int(source.value("SELECT @@log_bin")):
-        return Position("", "", 0, False, _identity(source))
+        return Position("", "", 0, False, identity(source))
     if source.is_mariadb:
         ((file, offset, *_),) = source.rows("SHOW MASTER STATUS")
         return Position(
-            str(source.value("SELECT @@gtid_binlog_pos") or ""), str(file), int(offset), False, _identity(source)
+            str(source.value("SELECT @@gtid_binlog_pos") or ""), str(file), int(offset), False, identity(source)
         )
     ((file, offset, gtid),) = source.rows(
         "SELECT local->>'$.binary_log_file', local->>'$.binary_log_position', local->>'$.gtid_executed' "
         "FROM performance_schema.log_status"
     )
-    return Position("".join(str(gtid or "").split()), str(file), int(offset), False, _identity(source))
+    return Position("".join(str(gtid or "").split()), str(file), int(offset), False, identity(source))
 
 
 def _mariadb(source: Source) -> Position:
@@ -59,7 +117,7 @@ def _mariadb(source: Source) -> Position:
     status = dict(source.rows("SHOW STATUS LIKE 'binlog_snapshot_%'"))
     file, offset = str(status["Binlog_snapshot_file"]), int(status["Binlog_snapshot_position"])
     gtid = source.value("SELECT BINLOG_GTID_POS(%s, %s)", (file, offset))
-    return Position(str(gtid or ""), file, offset, True, _identity(source))
+    return Position(str(gtid or ""), file, offset, True, identity(source))
 
 
 def _mysql(source: Source) -> Position:
@@ -67,8 +125,8 @@ def _mysql(source: Source) -> Position:
         before = _log_status(source)
         source.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         if before[1] and _log_status(source)[1] == before[1]:
-            return Position(before[1], before[0], 4, True, _identity(source))
-    return Position(before[1], before[0], 4, False, _identity(source))
+            return Position(before[1], before[0], 4, True, identity(source))
+    return Position(before[1], before[0], 4, False, identity(source))
 
 
 def _log_status(source: Source) -> tuple[str, str]:
@@ -79,5 +137,6 @@ def _log_status(source: Source) -> tuple[str, str]:
     return str(file), "".join(str(gtid or "").split())
 
 
-def _identity(source: Source) -> str:
+def identity(source: Source) -> str:
+    """Which server this is: file names and offsets mean nothing on another one."""
     return str(source.value("SELECT @@server_id" if source.is_mariadb else "SELECT @@server_uuid"))

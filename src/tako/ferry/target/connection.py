@@ -63,6 +63,12 @@ class Target:
         with told(self.shown):
             return self.connection.execute(statement.encode(), parameters).rowcount
 
+    def await_notice(self, timeout: float) -> None:
+        """Until somebody notifies a channel that this session listens to, or for so many seconds."""
+        with told(self.shown):
+            for _ in self.connection.notifies(timeout=timeout, stop_after=1):
+                pass
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with told(self.shown), self.connection.transaction():

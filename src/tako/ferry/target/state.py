@@ -102,24 +102,53 @@ def prepare(target: Target) -> None:
             target.execute(statement)
 
 
-@contextmanager
-def locked(target: Target, schema: str) -> Iterator[None]:
+def lock(target: Target, schema: str) -> None:
     """One ferry per target schema. A killed one's lock goes as soon as the server sees that it is gone."""
-    parameters = (LOCK, schema)
     with told(target.shown):
         try:
             target.connection.execute(f"SET lock_timeout = '{WAIT}'")
-            target.connection.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", parameters)
+            target.connection.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", (LOCK, schema))
         except psycopg.errors.LockNotAvailable as error:
             raise Blocked(
                 f"Another tako ferry works on the schema {schema}. Wait for it, or end it (see pg_stat_activity)."
             ) from error
     target.execute("SET lock_timeout = 0")
+
+
+def try_lock(target: Target, schema: str) -> bool:
+    """False if another ferry works on the schema now."""
+    return bool(target.rows("SELECT pg_try_advisory_lock(%s, hashtext(%s))", (LOCK, schema))[0][0])
+
+
+def unlock(target: Target, schema: str) -> None:
+    target.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", (LOCK, schema))
+
+
+def try_switching(target: Target, schema: str) -> bool:
+    """False if a cutover is under way. Else this session is it, until it ends."""
+    return bool(target.rows("SELECT pg_try_advisory_lock(%s, hashtext(%s))", (LOCK + 1, schema))[0][0])
+
+
+@contextmanager
+def switching(target: Target, schema: str) -> Iterator[None]:
+    """One cutover per target schema, beside whoever follows. Raises `Blocked` if there is another."""
+    if not try_switching(target, schema):
+        raise Blocked(f"A cutover of the schema {schema} is under way already. Wait for it.")
     try:
         yield
     finally:
         if not target.connection.broken:
-            target.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", parameters)
+            target.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", (LOCK + 1, schema))
+
+
+@contextmanager
+def locked(target: Target, schema: str) -> Iterator[None]:
+    lock(target, schema)
+    try:
+        yield
+    finally:
+        if not target.connection.broken:
+            unlock(target, schema)
 
 
 def active(target: Target, schema: str) -> tuple[str, str] | None:
@@ -257,20 +286,26 @@ def step(target: Target, plan_hash: str, n: int, statement: str) -> str | None:
         try:
             with target.connection.transaction():
                 target.connection.execute(statement.encode())
-                _note_step(target, plan_hash, n, statement, None)
+                note_step(target, plan_hash, n, statement, None)
         except STEP_REFUSALS as error:
             said = first_line(error) + (f" ({error.diag.message_detail})" if error.diag.message_detail else "")
-            _note_step(target, plan_hash, n, statement, said)
+            note_step(target, plan_hash, n, statement, said)
             return said
     return None
 
 
-def _note_step(target: Target, plan_hash: str, n: int, statement: str, error: str | None) -> None:
+def note_step(target: Target, plan_hash: str, n: int, statement: str, error: str | None) -> None:
+    """That a step was done, or why it was not."""
     target.execute(
         "INSERT INTO ferry.steps (plan_hash, n, statement, error) VALUES (%s, %s, %s, %s) "
         "ON CONFLICT (plan_hash, n) DO UPDATE SET error = excluded.error",
         (plan_hash, n, statement, error),
     )
+
+
+def undo_steps(target: Target, plan_hash: str, numbers: Sequence[int]) -> None:
+    """Within the transaction that takes them back."""
+    target.execute("DELETE FROM ferry.steps WHERE plan_hash = %s AND n = ANY(%s)", (plan_hash, list(numbers)))
 
 
 def failed_steps(target: Target, plan_hash: str) -> list[tuple[int, str, str]]:

@@ -1,5 +1,6 @@
 """The target's DDL, and a line for everything of the source's that it does not have."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,6 +64,54 @@ def statements(
         after += _foreign_keys(table, planned, database, names, risks)
     after += [f"ANALYZE {names.table(planned.target)}" for _, planned in pairs]
     return Statements(tuple(before), tuple(after)), risks
+
+
+def added_column(planned: PlannedTable, name: str, rules: Rules, into: str) -> Iterator[str]:
+    """What gives a table of the target one more column, NULL in every row."""
+    column = next(column for column in planned.columns if column.target == name)
+    if column.labels:
+        yield f"CREATE TYPE {column.type} AS ENUM ({', '.join(map(literal, column.labels))})"
+    names = _Names(into, {}, {})
+    yield f"ALTER TABLE {names.table(planned.target)} ADD COLUMN {_column(planned, column, rules, names)}"
+
+
+def index_changes(
+    pairs: Sequence[Pair], before: schema.Table, table: schema.Table, planned: PlannedTable, rules: Rules, into: str
+) -> Iterator[str]:
+    """What makes the target's indexes over a table those that the source has now, when it had those of `before`."""
+    taken = Counter(other.target for _, other in pairs)
+    taken.update(index.name for other, _ in pairs for index in other.indexes if index.kind != "spatial")
+    for index in (*before.indexes, *table.indexes):
+        taken[index.name] = max(taken[index.name], 1)
+    names = _Names(into, {}, taken)
+    old = {index.name: index for index in before.indexes}
+    new = {index.name: index for index in table.indexes}
+    for name in old.keys() - new.keys() | {name for name in old.keys() & new.keys() if old[name] != new[name]}:
+        if name != planned.key_index:
+            yield f"DROP INDEX IF EXISTS {names.table(names.relation(planned.target, name))}"
+    made = [index for name, index in new.items() if old.get(name) != index and name != planned.key_index]
+    yield from _indexes(table, planned, made, rules, names, [])
+
+
+_FOREIGN_KEY = re.compile(r'ALTER TABLE (.+?) ADD CONSTRAINT (".+?") FOREIGN KEY', re.DOTALL)
+_TRIGGER = re.compile(r'CREATE TRIGGER (".+?") BEFORE UPDATE ON (.+?) FOR EACH ROW', re.DOTALL)
+_FUNCTION = re.compile(r"CREATE FUNCTION (.+?\(\)) RETURNS trigger", re.DOTALL)
+
+
+def waits_for_cutover(statement: str) -> bool:
+    """Foreign keys and triggers do to rows what the source's log does already; statistics want all of the rows."""
+    return taken_back(statement) is not None or "VALIDATE CONSTRAINT" in statement or statement.startswith("ANALYZE ")
+
+
+def taken_back(statement: str) -> str | None:
+    """What undoes one of the statements above that must not be there while the source is followed."""
+    if found := _FOREIGN_KEY.match(statement):
+        return f"ALTER TABLE {found[1]} DROP CONSTRAINT IF EXISTS {found[2]}"
+    if found := _TRIGGER.match(statement):
+        return f"DROP TRIGGER IF EXISTS {found[1]} ON {found[2]}"
+    if found := _FUNCTION.match(statement):
+        return f"DROP FUNCTION IF EXISTS {found[1]} CASCADE"
+    return None
 
 
 def _collations(pairs: Sequence[Pair], into: str) -> list[str]:

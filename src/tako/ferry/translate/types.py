@@ -351,12 +351,12 @@ def _without_zero_dates(at: _Context) -> str:
     for answer, condition in ((at.rule.invalid_dates, invalid_date), (at.rule.zero_dates, zero_date)):
         if answer == "refuse" or (condition is invalid_date and at.column.base == "timestamp"):
             continue
-        value = "NULL" if answer == "null" else f"'{_dated(str(answer), at.column)}'"
+        value = "NULL" if answer == "null" else f"'{dated(str(answer), at.column)}'"
         read = f"IF({condition(at.name)},{value},{read})"
     return read
 
 
-def _dated(value: str, column: Column) -> str:
+def dated(value: str, column: Column) -> str:
     """A rule's date in the form of the column's other values."""
     if column.base == "date":
         return value[:10]
