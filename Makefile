@@ -38,7 +38,7 @@ openapi: $(STAMPS)/installed ## Write web/openapi.json anew, after a route has c
 test: $(STAMPS)/dev $(STAMPS)/clients chromium nginx mariadb mysql ## Everything: format, lint, types, contracts, web, all tests
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(CHECKS)
 	@echo "== tests"
-	@$(BIN)/pytest -q -n 4 tests
+	@$(BIN)/pytest -q -n 4 -m "not hammer" tests
 
 check: $(STAMPS)/dev ## The fast subset for the edit loop: no processes, no browser, SQLite alone
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target format lint types contracts

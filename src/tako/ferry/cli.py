@@ -159,6 +159,8 @@ def verify(
         def passed(end: Position) -> None:
             cutover.wait(made, other, end, cutover.PATIENCE)
 
+        if live:
+            cutover.await_copied(made, other)
         now = follow.amended(made, target)
         results = verify.run(now, lambda: _source(made), target, say, repair=repair, passed=passed if live else None)
     equal = all(result.equal for result in results)

@@ -246,13 +246,17 @@ def _of_the_stream(stream: Stream) -> Iterator[Blocker]:
         return
     if not stream.consistent:
         yield Blocker("The target is not consistent yet: the log has not been applied up to the end of the copy.", True)
-    age = stream.silent
-    if age is None or age > ALIVE:
+    if not _heard(stream):
         yield Blocker("Nobody follows the source now (`tako ferry follow`).", True)
     elif stream.lag is None or stream.lag >= MOST_LAG:
         yield Blocker(f"The target is {stream.lag or 0:.0f} s behind the source; at most {MOST_LAG:.0f} s.", True)
     if stream.trouble:
         yield Blocker(stream.trouble, True)
+
+
+def _heard(stream: Stream) -> bool:
+    """Somebody follows now, whatever has stopped the one before."""
+    return stream.silent is not None and stream.silent <= ALIVE
 
 
 def _open_xa(names: list[str]) -> str:
@@ -272,6 +276,17 @@ def wait(plan: Plan, target: Target, end: Position, patience: float) -> Stream:
             return stream
         if time.monotonic() > until:
             raise Blocked(f"The last changes were not applied within {patience:.0f} s: `tako ferry status` says why.")
+        target.await_notice(0.2)
+
+
+def await_copied(plan: Plan, target: Target) -> None:
+    """Give whoever follows a moment to make a copy complete that has just been followed up to its end."""
+    until = time.monotonic() + PATIENCE
+    target.execute(f"LISTEN {following.CHANNEL}")
+    while time.monotonic() < until:
+        active, stream = state.active(target, plan.target.schema), following.read(target, plan.hash)
+        if active is None or active[1] != "copying" or stream is None or (stream.stopped and not _heard(stream)):
+            return
         target.await_notice(0.2)
 
 

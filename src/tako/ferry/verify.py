@@ -95,7 +95,10 @@ def run(
     if active is None or active[0] != plan.hash:
         raise Blocked("This plan has not been copied: run `tako ferry copy` first.")
     if active[1] == "copying":
-        raise Blocked("The copy is not finished: run `tako ferry copy` until it says so, then verify.")
+        raise Blocked(
+            "The copy is not finished: run `tako ferry copy` until it says so, or let `tako ferry run` go on until it "
+            "is consistent and has made its indexes; then verify."
+        )
     given_up = {(r.table, r.key) for r in state.rejects(target, plan.hash) if r.accepted and r.key is not None}
     results = []
     with ExitStack() as stack:
