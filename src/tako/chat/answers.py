@@ -16,6 +16,8 @@ from tako.core.journal import Log
 
 # How long whoever stops an answer waits for its end to be stored, in seconds.
 PATIENCE = 10.0
+# For this long, in seconds, a response that this process has just taken over is left to it before it is looked at again.
+_MOMENT = 0.02
 
 
 async def log_of(chat: Chat, row: Response) -> Log | None:
@@ -106,10 +108,12 @@ async def stop(chat: Chat, response_id: str) -> None:
                     await asyncio.shield(generation.end(CANCELLED))
                     return
                 left = await chat.journal.seize(response_id)
-                if left is None and chat.generations.find(response_id) is None:
-                    return
                 if left is not None:
                     await recovery.close(chat, left, CANCELLED)
+                elif chat.generations.find(response_id) is None:
+                    if await _has_ended(chat, response_id):
+                        return
+                    await asyncio.sleep(_MOMENT)
     except TimeoutError:
         raise Unavailable(
             "The answer has been stopped, but the database does not take its end yet.", code="storage_full"
@@ -119,6 +123,15 @@ async def stop(chat: Chat, response_id: str) -> None:
 async def stop_all(chat: Chat, response_ids: Sequence[str]) -> None:
     """Stop those of them that run."""
     await asyncio.gather(*(stop(chat, response_id) for response_id in response_ids))
+
+
+async def _has_ended(chat: Chat, response_id: str) -> bool:
+    async with chat.db.read() as connection:
+        try:
+            row = await store.response(connection, response_id, hidden=True)
+        except NotFound:
+            return True
+    return row.completed_at is not None
 
 
 async def _entries(connection: AsyncConnection, response_id: str) -> list[bytes] | None:

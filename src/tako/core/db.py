@@ -38,6 +38,9 @@ metadata = MetaData(
 Micros = BigInteger
 # What a small transaction adds to SQLite's write-ahead log: four pages, in bytes.
 _SMALL = 4 * 4096
+# A transaction on PostgreSQL may rest for this long at least, in seconds, however short the lease: a machine that is
+# busy is not one that is paused.
+_LEAST_REST = 3.0
 
 
 # The low byte is the kind; the higher ones say more of it (https://sqlite.org/rescode.html).
@@ -71,7 +74,8 @@ class Database:
     `url` is `sqlite:///path` or `postgresql://…`. `read()` gives a connection that sees one consistent state;
     `write()` gives one transaction that is committed on leaving and rolled back on an exception; `patient` says that
     it will take long, so that SQLite does it beside the event loop. On PostgreSQL a transaction in which nothing
-    happens for half a `lease` (in seconds) is rolled back: a process that is paused must not hold what others wait for.
+    happens for half a `lease` (in seconds; never less than 3) is rolled back: a process that is paused must not hold
+    what others wait for.
     """
 
     def __init__(self, url: str, *, readers: int = 4, max_pages: int = 0, lease: float = 15.0) -> None:
@@ -88,13 +92,16 @@ class Database:
             self._write_engine = _sqlite_engine(self.url, self.pragmas, pool_size=1, reader=False)
             self._read_engine = _sqlite_engine(self.url, self.pragmas, pool_size=readers, reader=True)
         else:
+            rest = round(max(lease / 2, _LEAST_REST) * 1000)
             self._write_engine = create_async_engine(
                 self.url,
                 pool_size=10,
                 max_overflow=10,
                 pool_pre_ping=True,
                 hide_parameters=True,
-                connect_args={"options": f"-c idle_in_transaction_session_timeout={round(lease * 500)}"},
+                connect_args={
+                    "options": f"-c idle_in_transaction_session_timeout={round(max(lease / 2, _LEAST_REST) * 1000)}"
+                },
             )
             self._read_engine = self._write_engine
 
