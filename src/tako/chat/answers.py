@@ -16,7 +16,7 @@ from tako.core.journal import Log
 
 # How long whoever stops an answer waits for its end to be stored, in seconds.
 PATIENCE = 10.0
-# For this long, in seconds, a response that this process has just taken over is left to it before it is looked at again.
+# For so long a response that this process has just taken over is left to it before it is looked at again, in seconds.
 _MOMENT = 0.02
 
 

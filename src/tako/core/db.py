@@ -99,9 +99,7 @@ class Database:
                 max_overflow=10,
                 pool_pre_ping=True,
                 hide_parameters=True,
-                connect_args={
-                    "options": f"-c idle_in_transaction_session_timeout={round(max(lease / 2, _LEAST_REST) * 1000)}"
-                },
+                connect_args={"options": f"-c idle_in_transaction_session_timeout={rest}"},
             )
             self._read_engine = self._write_engine
 
