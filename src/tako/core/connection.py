@@ -37,8 +37,10 @@ class Connection(HttpToolsProtocol):
     def unsent(self) -> int:
         """Bytes that the client has not taken yet, here and in the kernel, which tells us of free space only when a
         third of its own buffer, up to megabytes, is empty."""
-        socket = self.transport.get_extra_info("socket")
-        queued = fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, bytes(4))
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        if descriptor < 0:
+            return 0  # it was closed a moment ago
+        queued = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
         return int(self.transport.get_write_buffer_size()) + int.from_bytes(queued, sys.byteorder)
 
     def abort(self) -> None:
