@@ -16,8 +16,6 @@ from tako.core.journal import Log
 
 # How long whoever stops an answer waits for its end to be stored, in seconds.
 PATIENCE = 10.0
-# For so long a response that this process has just taken over is left to it before it is looked at again, in seconds.
-_MOMENT = 0.02
 
 
 async def log_of(chat: Chat, row: Response) -> Log | None:
@@ -110,10 +108,9 @@ async def stop(chat: Chat, response_id: str) -> None:
                 left = await chat.journal.seize(response_id)
                 if left is not None:
                     await recovery.close(chat, left, CANCELLED)
-                elif chat.generations.find(response_id) is None:
-                    if await _has_ended(chat, response_id):
-                        return
-                    await asyncio.sleep(_MOMENT)
+                elif await _has_ended(chat, response_id):
+                    return
+                await chat.journal.attended(response_id)  # this process may have taken it over a moment ago
     except TimeoutError:
         raise Unavailable(
             "The answer has been stopped, but the database does not take its end yet.", code="storage_full"

@@ -43,6 +43,10 @@ async def recovering(chat: Chat) -> AsyncIterator[Callable[[Iterable[Left]], Non
                 _log.warning("answer_not_recovered_yet", response=left.log_id, reason=error.message)
                 waiting.put_nowait(left)
                 await asyncio.sleep(RETRY)
+            except Exception:
+                # A bug, which must not keep all other answers from being recovered.
+                _log.exception("answer_not_recovered", response=left.log_id, next_step="it is tried again")
+                chat.journal.give_back(left)
 
     def take(lefts: Iterable[Left]) -> None:
         for left in lefts:
@@ -76,9 +80,13 @@ async def recover(chat: Chat, left: Left) -> None:
 
 async def close(chat: Chat, left: Left, outcome: Outcome) -> None:
     """End it so, with all that its log holds, and wait until that is stored."""
-    if (found := await _found(chat, left)) is not None:
-        row, attempts = found
-        await _close(chat, row, left, outcome, attempts)
+    try:
+        if (found := await _found(chat, left)) is not None:
+            row, attempts = found
+            await _close(chat, row, left, outcome, attempts)
+    except BaseException:
+        chat.journal.give_back(left)  # else nobody would look after it for as long as this process lives
+        raise
 
 
 async def _found(chat: Chat, left: Left) -> tuple[Response, int] | None:
@@ -86,6 +94,7 @@ async def _found(chat: Chat, left: Left) -> tuple[Response, int] | None:
     async with chat.db.write() as connection:
         row = await store.response(connection, left.log_id, hidden=True)
         if row.completed_at is not None:
+            chat.journal.give_back(left)
             return None
         await store.end_attempt(connection, row.id, "lost")
         return row, await store.count_attempts(connection, row.id)

@@ -76,7 +76,7 @@ class Journal:
         self._lapses = Lapses(lease, every, time.monotonic)
         self._others = False
         self._suspect = asyncio.Event()
-        self._adopted: set[str] = set()  # handed out as `Left`, and not opened yet
+        self._adopted: dict[str, asyncio.Event] = {}  # handed out as `Left`, and not opened yet
         self._unsure = False  # a transaction that made a log ours may have been committed although it failed
         self._running: dict[str, Log] = {}
         self._pending: dict[str, Log] = {}
@@ -135,8 +135,23 @@ class Journal:
         else:  # its readers here go on reading
             log.adopt(epoch, entries, self._dirty)
         self._running[log_id] = log
-        self._adopted.discard(log_id)
+        self._attended(log_id)
         return log
+
+    def give_back(self, left: Left) -> None:
+        """Who was handed it did not open it: a later heartbeat hands it out again, if it still runs."""
+        if left.log_id in self._adopted:
+            self._attended(left.log_id)
+            self._unsure = True
+
+    async def attended(self, log_id: str) -> None:
+        """Until whoever was handed that log has opened it, or given it back."""
+        if (waiting := self._adopted.get(log_id)) is not None:
+            await waiting.wait()
+
+    def _attended(self, log_id: str) -> None:
+        if (waiting := self._adopted.pop(log_id, None)) is not None:
+            waiting.set()
 
     def forget(self, log: Log) -> None:
         """The transaction that created it was not committed, as far as one knows."""
@@ -261,7 +276,8 @@ class Journal:
         """Somebody took this process for dead, and has its logs: it is another one from now on."""
         _log.error("lease_lost", running=len(self._running), lease_seconds=self._lease)
         await self._register()
-        self._adopted.clear()
+        for log_id in list(self._adopted):
+            self._attended(log_id)
         for log in list(self._running.values()):
             self._lose(log)
 
@@ -277,7 +293,7 @@ class Journal:
     async def _left(self, epochs: Mapping[str, int]) -> list[Left]:
         async with self._db.read() as connection:
             entries = await store.tails(connection, list(epochs))
-        self._adopted.update(epochs)
+        self._adopted.update((log_id, asyncio.Event()) for log_id in epochs)
         return [Left(log_id, epoch, entries[log_id]) for log_id, epoch in epochs.items()]
 
     @asynccontextmanager
