@@ -425,6 +425,38 @@ def test_what_the_log_lacks_is_not_guessed(start: Start, session: str, said: str
     assert move.found("SELECT body FROM moved.notes") == [("a",)]
 
 
+def test_a_part_of_a_document_is_not_guessed(mysql_server: Mysqld, target: Postgres) -> None:
+    move = moving.new(mysql_server, target, "CREATE TABLE docs (id int PRIMARY KEY, doc json)")
+    move.run("""INSERT INTO docs VALUES (1, '{"a": 1, "b": "a long text that stays as it is"}')""")
+    move.plan(RULES)
+    copied(move)
+    move.run("SET SESSION binlog_row_value_options = 'PARTIAL_JSON'", "UPDATE docs SET doc = JSON_SET(doc, '$.a', 2)")
+    with pytest.raises(Stopped, match="PARTIAL_JSON"):
+        caught_up(move)
+    assert move.found("SELECT doc->>'a' FROM moved.docs") == [("1",)]
+
+
+def test_what_changes_no_table_is_passed(start: Start) -> None:
+    move = start(NOTES, "INSERT INTO notes VALUES (1, 'a', 1)")
+    name = f"u{move.database[-8:]}"
+    move.run(
+        "FLUSH TABLES",
+        "ANALYZE TABLE notes",
+        f"CREATE USER {name}",
+        f"GRANT SELECT ON {move.database}.* TO {name}",
+        f"DROP USER {name}",
+        "FLUSH PRIVILEGES",
+        f"CREATE DATABASE {name}",
+        f"CREATE TABLE {name}.notes (id int PRIMARY KEY)",
+        f"INSERT INTO {name}.notes VALUES (1)",
+        f"DROP DATABASE {name}",
+        "FLUSH BINARY LOGS",
+        "INSERT INTO notes VALUES (2, 'b', 2)",
+    )
+    caught_up(move)
+    same(move, "notes")
+
+
 def test_compressed_transactions_and_tagged_gtids_are_read(source: Mysqld, start: Start) -> None:
     move = start(NOTES, "INSERT INTO notes VALUES (1, 'a', 1)")
     long = "INSERT INTO notes (body) SELECT REPEAT('y', 200) FROM notes n, notes m"

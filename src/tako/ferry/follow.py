@@ -19,7 +19,7 @@ import msgspec
 from tako.core.errors import TakoError
 from tako.ferry import amending, copy, schema
 from tako.ferry.changes import Amended
-from tako.ferry.errors import Blocked, Refused, Stopped, TargetGone
+from tako.ferry.errors import Blocked, NeedsResync, Refused, Stopped, TargetGone
 from tako.ferry.plan import Plan, PlannedTable
 from tako.ferry.reading import Reader
 from tako.ferry.source import Source, facts
@@ -156,7 +156,7 @@ class _Follower:
             with reader:
                 try:
                     return self._apply_all(reader, spool, reached, begun)
-                except (Stopped, Blocked) as error:
+                except (Stopped, Blocked, NeedsResync) as error:
                     place, table = (error.place, error.table) if isinstance(error, Stopped) else ("", "")
                     following.stop(self.target, self.plan.hash, error.message, place, table)
                     raise

@@ -69,6 +69,8 @@ class _Bars:
                 )
             case "reject":
                 self._progress.console.print(f"[red]{event['rows']} rows of {event['table']} were refused[/red]")
+            case "trouble":
+                self._progress.console.print(str(event["message"]), markup=False, style="yellow")
 
     def _bar(self, table: str) -> TaskID:
         if table not in self._bars:
