@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, settings
 from tako import migrations
 from tako.core.accounts import accounts, owner, passwords
 from tako.core.db import Database
+from tests.support import mariadb
+from tests.support.mysqld import Mysqld
 from tests.support.postgres import Postgres, running
 from tests.support.process import Server
 from tests.support.upstream import Upstream
@@ -38,6 +40,12 @@ def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     with running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[Mysqld]:
+    with mariadb.running() as server:
         yield server
 
 

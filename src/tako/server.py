@@ -9,14 +9,15 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 import uvicorn
 import uvloop
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -49,7 +50,7 @@ from tako.core.connection import Connection
 from tako.core.db import Database, now, parse_url
 from tako.core.errors import Invalid, Misconfigured, NotFound, TakoError
 from tako.core.feed import Feed
-from tako.core.http import Disconnected, Receive, Scope, Send, openai_error, problem, request_id, send_error
+from tako.core.http import App, Disconnected, Receive, Scope, Send, openai_error, problem, request_id, send_error
 from tako.core.journal import Journal
 from tako.core.logs import configure
 from tako.core.pages import Pages
@@ -120,6 +121,13 @@ def _spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
+class Streams(App, Protocol):
+    """The streams of an app, as plain ASGI."""
+
+    def serves(self, scope: Scope) -> bool:
+        """Whether this request is for one of them."""
+
+
 class Site:
     """The ASGI application: long-lived streams go straight to their endpoint, the rest through FastAPI."""
 
@@ -130,7 +138,7 @@ class Site:
         wheel: Wheel,
         api: FastAPI,
         responses: ResponsesEndpoint,
-        streams: PageStreams,
+        streams: Sequence[Streams],
     ) -> None:
         self.db = db
         self.chat = chat
@@ -155,10 +163,9 @@ class Site:
         try:
             if scope["path"] == "/v1/responses" or scope["path"].startswith("/v1/responses/"):
                 await self._responses(scope, receive, send_with_id)
-            elif self._streams.serves(scope):
-                await self._streams(scope, receive, send_with_id)
             else:
-                await self.api(scope, receive, send_with_id)
+                serving = next((streams for streams in self._streams if streams.serves(scope)), self.api)
+                await serving(scope, receive, send_with_id)
         except Disconnected:
             return
         except TakoError as error:
@@ -230,15 +237,17 @@ async def _opened(loaded: Loaded) -> AsyncIterator[Site]:
         endpoint = ResponsesEndpoint(
             chat, authenticator, wheel, tails, settings.foreground_grace, settings.max_body_bytes
         )
-        streams = PageStreams(chat, authenticator, wheel, tails, settings.max_body_bytes)
+        page = PageStreams(chat, authenticator, wheel, tails, settings.max_body_bytes)
+        ferry = _ferry(settings, authenticator, wheel)
+        api = _api(settings, accounts, chat, authenticator, ferry)
         async with running(revocations=_revoke(db, wheel, journal.every), purge=_purge(db, chat)):
-            yield Site(db, chat, wheel, _api(settings, accounts, chat, authenticator), endpoint, streams)
+            yield Site(db, chat, wheel, api, endpoint, [page, ferry.feed] if ferry else [page])
 
 
 async def openapi() -> dict[str, Any]:
     """The document at /openapi.json, of a site that is opened for it in a folder of its own and serves nobody."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(data=Path(folder), local={"enabled": False})
+        settings = Settings(data=Path(folder), ferry_plan=Path("plan.json"), local={"enabled": False})
         async with _opened(Loaded(settings, dict.fromkeys(ON_THE_PAGE, "default"))) as site:
             return site.api.openapi()
 
@@ -269,7 +278,29 @@ def _chat_settings(settings: Settings, own: SiteSettings) -> chat_app.ChatSettin
     return chat_app.ChatSettings(limits, settings.upstream_retries, settings.unstored_grace)
 
 
-def _api(settings: Settings, accounts: Accounts, chat: Chat, authenticator: Authenticator) -> FastAPI:
+@dataclass(frozen=True, slots=True)
+class _Ferry:
+    """The place of the owner's page that shows a migration; `paths` are for the document at /openapi.json."""
+
+    router: APIRouter
+    feed: Streams
+    paths: Mapping[str, Any]
+
+
+def _ferry(settings: Settings, authenticator: Authenticator, wheel: Wheel) -> _Ferry | None:
+    if settings.ferry_plan is None:
+        return None
+    from tako.ferry import http as ferry_http  # drivers and decoders, which other sites need not wait for
+    from tako.ferry.watch import Watch
+
+    watch = Watch(settings.ferry_plan)
+    feed = ferry_http.FerryFeed(watch, authenticator, wheel)
+    return _Ferry(ferry_http.router(watch, authenticator), feed, ferry_http.PATHS)
+
+
+def _api(
+    settings: Settings, accounts: Accounts, chat: Chat, authenticator: Authenticator, ferry: _Ferry | None
+) -> FastAPI:
     api = FastAPI(
         title="Tako",
         version=__version__,
@@ -283,13 +314,16 @@ def _api(settings: Settings, accounts: Accounts, chat: Chat, authenticator: Auth
         async with chat.db.read() as connection:
             return await ledger.tokens_on(connection, now(), users)
 
-    api.include_router(site_http.router(accounts.site, authenticator, chat.catalog.has_real, chat.catalog.has))
+    places = ["ferry"] if ferry else []
+    api.include_router(site_http.router(accounts.site, authenticator, chat.catalog.has_real, chat.catalog.has, places))
     api.include_router(accounts_http.router(accounts, authenticator))
     api.include_router(accounts_owner_http.router(accounts.db, authenticator, tokens_today))
     api.include_router(owner_http.router(chat, authenticator))
     api.include_router(conversations_http.router(chat, authenticator, max_body=settings.max_body_bytes))
     api.include_router(page_http.router(chat, authenticator, max_body=settings.max_body_bytes))
-    document(api)
+    if ferry:
+        api.include_router(ferry.router)
+    document(api, ferry.paths if ferry else {})
 
     @api.get("/healthz", tags=["operation"], summary="The process lives")
     async def healthz() -> dict[str, str]:
