@@ -10,7 +10,9 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.conftest import Site
 from tests.support import samples
+from tests.support.migration import STOPPED, Migration
 from tests.support.page import EMAIL, PASSWORD, answer, ask, ended, serious
+from tests.support.postgres import Postgres
 from tests.support.upstream import Cut, Finish, Gate, Say, Status, Think, Upstream
 from tests.support.upstream import answer as says
 
@@ -60,17 +62,21 @@ async def test_every_page_in_both_themes(
     browser: Browser,
     upstream: Upstream,
     pytestconfig: pytest.Config,
+    postgres: Postgres,
+    tmp_path: Path,
     language: str,
     locale: str,
 ) -> None:
-    """From the one-time link to the owner's page, through all that an answer can be."""
-    site = serve('daily_tokens = 200000\ntitle_model = "prefixing"')
+    """From the one-time link to the owner's page, through all that an answer can be and how a migration goes."""
+    moving = Migration(tmp_path, postgres.new_database())
+    site = serve(f'daily_tokens = 200000\ntitle_model = "prefixing"\nferry_plan = "{moving.file}"')
     await site.server.start()
     context = await browser.new_context(locale=locale)
     look = Look(await context.new_page(), language, pytestconfig.getoption("--pictures"))
     await first_run(look, site)
     await conversations(look, upstream, samples.of(language))
     await owners_page(look, site)
+    await migration(look, site, moving)
     await visitors(look, site)
     assert not look.found, "\n".join(look.found)
 
@@ -174,6 +180,39 @@ async def owners_page(look: Look, site: Site) -> None:
     await tab.locator(".semi-modal-content form button[type=submit]").click()
     await expect(tab.locator(".link-box")).to_be_visible()
     await look.at("owner-invitation")
+
+
+async def migration(look: Look, site: Site, moving: Migration) -> None:
+    """From the plan to the end, without a reload."""
+    tab = look.tab
+    moving.ask()
+    moving.open()
+    await tab.goto(f"{site.server.url}/owner/ferry")
+    await expect(tab.locator("[data-stage=planned] .risks")).to_be_visible()
+    await look.at("ferry-questions", "narrow")
+    moving.answer()
+    moving.begin()
+    moving.copy("users", 310_400, last=True)
+    moving.copy("questions", 430_000, rejected=23)
+    await expect(tab.locator("[data-stage=copying] .refused .row")).to_have_count(20)
+    await look.at("ferry-copying")
+    moving.copy_the_rest()
+    moving.follow(38.0, 4120, spooled=48_000_000, consistent=False)
+    moving.stop()
+    await expect(tab.locator("[data-stage=following] .now.bad")).to_contain_text(STOPPED[:60])
+    await look.at("ferry-stopped")
+    moving.fall_silent()
+    await expect(tab.locator(".now.bad .command")).to_contain_text("tako ferry follow")
+    await look.at("ferry-silent", "narrow")
+    moving.accept()
+    moving.follow(0.3, 310)
+    moving.verify()
+    await expect(tab.locator("[data-stage=ready] .now.good")).to_be_visible()
+    await look.at("ferry-ready", "wide")
+    moving.cut_over()
+    await expect(tab.locator("[data-stage=done] .attempt")).to_be_visible()
+    await look.at("ferry-done")
+    moving.close()
 
 
 async def visitors(look: Look, site: Site) -> None:
