@@ -19,13 +19,17 @@ pytestmark = pytest.mark.slow
 SECRET = "octopus-ink-7"
 
 
+@pytest.fixture(autouse=True)
+def no_news_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test hears of has been told."""
+    monkeypatch.setattr(watching, "SILENCE", 3600.0)
+
+
 @pytest.fixture
 def migration(tmp_path: Path, postgres: Postgres) -> Iterator[Migration]:
-    made = Migration(tmp_path, postgres.new_database())
-    made.open()
-    made.answer()
-    yield made
-    made.close()
+    with Migration(tmp_path, postgres.new_database()) as made:
+        made.answer()
+        yield made
 
 
 async def seen(watch: Watch) -> FerryObject:

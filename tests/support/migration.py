@@ -77,13 +77,17 @@ class Migration:
         plan.write(self.plan, self.file)
 
     def open(self) -> None:
-        """Hold the target's lock until `close`, as whoever copies and follows does."""
+        """Hold the target's lock to the end, as whoever copies and follows does."""
         self.target = connection.connect(self.url)
         state.prepare(self.target)
         following.prepare(self.target)
         state.lock(self.target, self.plan.target.schema)
 
-    def close(self) -> None:
+    def __enter__(self) -> "Migration":
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.target.close()
 
     def deny(self) -> None:
@@ -95,6 +99,11 @@ class Migration:
 
     def admit(self) -> None:
         self._admit(True)
+
+    def come_back(self) -> None:
+        """After the target was away."""
+        self.target.close()
+        self.open()
 
     def _admit(self, yes: bool) -> None:
         name = sql.Identifier(self.target.connection.info.dbname)

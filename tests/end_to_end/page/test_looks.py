@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.conftest import Site
 from tests.support import samples
 from tests.support.migration import STOPPED, Migration
-from tests.support.page import EMAIL, PASSWORD, answer, ask, ended, serious
+from tests.support.page import EMAIL, PASSWORD, answer, ask, ended, serious, set_up
 from tests.support.postgres import Postgres
 from tests.support.upstream import Cut, Finish, Gate, Say, Status, Think, Upstream
 from tests.support.upstream import answer as says
@@ -56,28 +56,49 @@ class Look:
             self.found += [f"{name}: {violation}" for violation in await serious(self.tab)]
 
 
-@pytest.mark.parametrize(("language", "locale"), [("en", "en-US"), ("zh", "zh-CN")])
+LANGUAGES = pytest.mark.parametrize(("language", "locale"), [("en", "en-US"), ("zh", "zh-CN")])
+
+
+@LANGUAGES
 async def test_every_page_in_both_themes(
     serve: Callable[..., Site],
     browser: Browser,
     upstream: Upstream,
     pytestconfig: pytest.Config,
-    postgres: Postgres,
-    tmp_path: Path,
     language: str,
     locale: str,
 ) -> None:
-    """From the one-time link to the owner's page, through all that an answer can be and how a migration goes."""
-    moving = Migration(tmp_path, postgres.new_database())
-    site = serve(f'daily_tokens = 200000\ntitle_model = "prefixing"\nferry_plan = "{moving.file}"')
+    """From the one-time link to the owner's page, through all that an answer can be."""
+    site = serve('daily_tokens = 200000\ntitle_model = "prefixing"')
     await site.server.start()
     context = await browser.new_context(locale=locale)
     look = Look(await context.new_page(), language, pytestconfig.getoption("--pictures"))
     await first_run(look, site)
     await conversations(look, upstream, samples.of(language))
     await owners_page(look, site)
-    await migration(look, site, moving)
     await visitors(look, site)
+    assert not look.found, "\n".join(look.found)
+
+
+@LANGUAGES
+async def test_a_migration_in_both_themes(
+    serve: Callable[..., Site],
+    browser: Browser,
+    profiles: None,
+    postgres: Postgres,
+    pytestconfig: pytest.Config,
+    tmp_path: Path,
+    language: str,
+    locale: str,
+) -> None:
+    """From the plan to the end, as the page shows it to an owner who never reloads."""
+    site = serve(f'ferry_plan = "{tmp_path / "plan.json"}"')
+    await site.server.start()
+    context = await browser.new_context(locale=locale)
+    await set_up(context, site.server)
+    look = Look(await context.new_page(), language, pytestconfig.getoption("--pictures"))
+    with Migration(tmp_path, postgres.new_database()) as moving:
+        await migration(look, site, moving)
     assert not look.found, "\n".join(look.found)
 
 
@@ -182,39 +203,6 @@ async def owners_page(look: Look, site: Site) -> None:
     await look.at("owner-invitation")
 
 
-async def migration(look: Look, site: Site, moving: Migration) -> None:
-    """From the plan to the end, without a reload."""
-    tab = look.tab
-    moving.ask()
-    moving.open()
-    await tab.goto(f"{site.server.url}/owner/ferry")
-    await expect(tab.locator("[data-stage=planned] .risks")).to_be_visible()
-    await look.at("ferry-questions", "narrow")
-    moving.answer()
-    moving.begin()
-    moving.copy("users", 310_400, last=True)
-    moving.copy("questions", 430_000, rejected=23)
-    await expect(tab.locator("[data-stage=copying] .refused .row")).to_have_count(20)
-    await look.at("ferry-copying")
-    moving.copy_the_rest()
-    moving.follow(38.0, 4120, spooled=48_000_000, consistent=False)
-    moving.stop()
-    await expect(tab.locator("[data-stage=following] .now.bad")).to_contain_text(STOPPED[:60])
-    await look.at("ferry-stopped")
-    moving.fall_silent()
-    await expect(tab.locator(".now.bad .command")).to_contain_text("tako ferry follow")
-    await look.at("ferry-silent", "narrow")
-    moving.accept()
-    moving.follow(0.3, 310)
-    moving.verify()
-    await expect(tab.locator("[data-stage=ready] .now.good")).to_be_visible()
-    await look.at("ferry-ready", "wide")
-    moving.cut_over()
-    await expect(tab.locator("[data-stage=done] .attempt")).to_be_visible()
-    await look.at("ferry-done")
-    moving.close()
-
-
 async def visitors(look: Look, site: Site) -> None:
     tab = look.tab
     await tab.context.clear_cookies()
@@ -229,3 +217,38 @@ async def visitors(look: Look, site: Site) -> None:
     await tab.goto(f"{site.server.url}/#invite=whatever")
     await expect(tab.locator("input[name=email]")).to_be_visible()
     await look.at("sign-up")
+
+
+async def migration(look: Look, site: Site, moving: Migration) -> None:
+    tab = look.tab
+    moving.ask()
+    await tab.goto(f"{site.server.url}/owner/ferry")
+    await expect(tab.locator("[data-stage=planned] .risks .command").first).to_be_visible()
+    await look.at("migration-questions", "narrow")
+    moving.answer()
+    moving.begin()
+    moving.copy("users", 310_400, last=True)
+    moving.copy("questions", 430_000, rejected=23)
+    await expect(tab.locator("[data-stage=copying] .refused .row")).to_have_count(20)
+    await look.at("migration-copying")
+    moving.copy_the_rest()
+    moving.follow(38.0, 4120, spooled=48_000_000, consistent=False)
+    moving.stop()
+    await expect(tab.locator("[data-stage=following] .now.bad")).to_contain_text(STOPPED[:60])
+    await look.at("migration-stopped")
+    moving.fall_silent()
+    await expect(tab.locator(".now.bad .said")).to_have_count(0)
+    await expect(tab.locator(".now.bad .command")).to_contain_text("tako ferry follow")
+    moving.deny()
+    await expect(tab.locator(".away")).to_be_visible()
+    await look.at("migration-away", "wide")
+    moving.admit()
+    moving.come_back()
+    await expect(tab.locator(".away")).to_be_hidden()
+    moving.accept()
+    moving.follow(0.3, 310)
+    moving.verify()
+    await expect(tab.locator("[data-stage=ready] .now.good")).to_be_visible()
+    moving.cut_over()
+    await expect(tab.locator("[data-stage=done] .attempt")).to_be_visible()
+    await look.at("migration-done")

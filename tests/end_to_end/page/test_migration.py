@@ -98,8 +98,11 @@ async def test_the_last_that_was_seen_stays_with_a_notice_while_the_target_is_aw
     tab: Page, tmp_path: Path, postgres: Postgres
 ) -> None:
     """Through a reload, too; and the command of what helps is copied, not typed."""
-    moving = Migration(tmp_path, postgres.new_database())
-    moving.open()
+    with Migration(tmp_path, postgres.new_database()) as moving:
+        await stays(tab, moving)
+
+
+async def stays(tab: Page, moving: Migration) -> None:
     moving.answer()
     moving.begin()
     moving.copy("users", 1000)
