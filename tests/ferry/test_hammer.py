@@ -165,7 +165,7 @@ def moved(hammered: Hammered, writers: Writers, *, xa: bool) -> Ran:
         hammered.wait_for('"following"', process)
         hammered.wait_for('"lag"', process)
         verified = ferry.verify("--live")
-        assert verified.code == 0, verified.out[-3000:] + verified.err
+        assert verified.code == 0, (verified.out[-3000:], verified.err, hammered.error)
         for _ in range(30):
             ran = ferry.run("cutover", "--json")
             # One that was prepared when the fence came down is in the way, and the source is let go again.
