@@ -1,6 +1,7 @@
-"""Reads a log as `tako ferry follow` does, from a place up to another, and prints how many rows it has seen."""
+"""Reads a log as `tako ferry follow` does: prints rows, and seconds from the first to the last of them."""
 
 import sys
+import time
 from pathlib import Path
 
 from tako.ferry import plan
@@ -17,17 +18,18 @@ def main(file: str, start: int, end: int) -> None:
     with connection.connect(address) as source:
         server = position.identity(source)
     spool = Spool()
-    rows = 0
+    rows, began = 0, 0.0
     begin = From("", file, start)
     with Reader(made, lambda: connection.connect(address), begin, server, spool, frozenset()):
         while True:
             item = spool.take(60)
             if isinstance(item, Transaction):
+                began = began or time.monotonic()
                 rows += item.count
                 item.close()
             if isinstance(item, Transaction | Quiet) and (item.file, item.offset) >= (file, end):
+                print(rows, time.monotonic() - began)
                 break
-    print(rows)
 
 
 main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -70,11 +70,11 @@ def _site(servers: Servers, folder: Path, rows: int) -> dict[str, object]:
     end = _place(servers.source)
     found: dict[str, object] = {"changes": changed}
     print("| decoding | rows/s | CPU s of the reader | peak MiB | rows seen |\n|---|---|---|---|---|")
-    for title, ran in _decoders(job, start, end).items():
-        seen = int(ran.said.split()[-1]) if ran.code == 0 else 0
-        found[title] = asdict(ran.cost) | {"seen": seen}
+    for title, ran in _decoders(job, start, end, changed).items():
+        seen, seconds = (int(ran.said.split()[-2]), float(ran.said.split()[-1])) if ran.code == 0 else (0, 1.0)
+        found[title] = asdict(ran.cost) | {"seen": seen, "seconds": seconds}
         cost = ran.cost
-        print(f"| {title} | {seen / cost.wall:,.0f} | {cost.tool:.1f} | {cost.memory:.0f} | {seen:,} of {changed:,} |")
+        print(f"| {title} | {seen / seconds:,.0f} | {cost.tool:.1f} | {cost.memory:.0f} | {seen:,} of {changed:,} |")
         if ran.code:
             print(ran.said[-2000:])
     print(
@@ -82,15 +82,15 @@ def _site(servers: Servers, folder: Path, rows: int) -> dict[str, object]:
         "\n|---|---|---|---|---|---|---|"
     )
     found["apply ferry"] = _applied("**tako ferry**", job, changed, lambda until: _follow(job, until))
-    found["steady"] = _steady(job)
+    found["steady"] = _steady(job, rows)
     found["cutover"] = _cutover(job)
     return found
 
 
-def _decoders(job: Job, start: Place, end: Place) -> dict[str, Ran]:
+def _decoders(job: Job, start: Place, end: Place, changed: int) -> dict[str, Ran]:
     here = Path(__file__).parent
     port = str(job.servers.source.port)
-    theirs = [port, start.file, str(start.offset)]
+    theirs = [port, start.file, str(start.offset), str(changed)]
     ours = [sys.executable, str(here / "decode_ferry.py"), start.file, str(start.offset), str(end.offset)]
     path = {"PYTHONPATH": str(ROOT / "src")}
     return {
@@ -130,14 +130,14 @@ def _applied(title: str, job: Job, changed: int, tool: Callable[[Callable[[], bo
             return there.execute("SELECT count(*) FROM site.questions WHERE id = %s", (MARK,)).fetchone() == (1,)
 
         ran = tool(marked)
-        equal = _sums_there(there) == _sums_here(job)
+        sums = _sums_there(there), _sums_here(job)
     cost = ran.cost
     print(
         f"| {title} | {changed / cost.wall:,.0f} | {cost.source:.1f} | {cost.target:.1f} | {cost.tool:.1f} "
-        f"| {cost.memory:.0f} | {'yes' if equal else 'no'} |",
+        f"| {cost.memory:.0f} | {'yes' if sums[0] == sums[1] else sums} |",
         flush=True,
     )
-    return asdict(cost) | {"changes": changed, "equal": equal}
+    return asdict(cost) | {"changes": changed, "sums": sums}
 
 
 def _sums_there(there: "psycopg.Connection[tuple[object, ...]]") -> list[int]:
@@ -185,14 +185,14 @@ def _transaction(cursor: Cursor, what: str, first: int, last: int, shift: int) -
         cursor.execute(f"DELETE FROM questions WHERE {between}")
 
 
-def _steady(job: Job) -> dict[str, object]:
+def _steady(job: Job, rows: int) -> dict[str, object]:
     """How late a row is, and what everybody costs, while the site changes so many rows per second."""
     over, ready = threading.Event(), threading.Event()
     late: list[float] = []
     written = [0]
     threads = [
         threading.Thread(target=_probe, args=(job, ready, over, late)),
-        threading.Thread(target=_load_steadily, args=(job, ready, over, written)),
+        threading.Thread(target=_load_steadily, args=(job, rows, ready, over, written)),
     ]
     for thread in threads:
         thread.start()
@@ -218,15 +218,17 @@ def _steady(job: Job) -> dict[str, object]:
     return asdict(cost) | {"written": written[0], "median": median(late), "p99": p99}
 
 
-def _load_steadily(job: Job, ready: threading.Event, over: threading.Event, written: list[int]) -> None:
+def _load_steadily(job: Job, rows: int, ready: threading.Event, over: threading.Event, written: list[int]) -> None:
     ready.wait()
     began = time.monotonic()
     with contextlib.closing(job.servers.source.connect(job.source)) as session, session.cursor() as cursor:
+        n = 0
         while (passed := time.monotonic() - began) < STEADY_SECONDS:
             while written[0] < passed * STEADY:
-                first = 1 + written[0] * 7 % 100_000
+                n += 1
+                first = 1 + n * 7 * TRANSACTION % (rows // 2)
                 written[0] += cursor.execute(
-                    f"UPDATE questions SET answer = '{passed}' WHERE id >= {first} ORDER BY id LIMIT {TRANSACTION}"
+                    f"UPDATE questions SET answer = '{n}' WHERE id >= {first} ORDER BY id LIMIT {TRANSACTION}"
                 )
             time.sleep(0.002)
     over.set()

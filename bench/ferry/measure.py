@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -63,10 +64,10 @@ class Servers:
         environment: Mapping[str, str] | None = None,
         until: Callable[[], bool] | None = None,
     ) -> Ran:
-        """Run a tool in a folder, which gets a `log` of what it says; one that never ends, until something is so."""
+        """Run a tool in a folder; one that never ends, until something is so."""
         before = self._cpu()
         began = time.monotonic()
-        with open(folder / "log", "wb") as log:
+        with tempfile.TemporaryFile() as log:
             process = subprocess.Popen(
                 command,
                 cwd=folder,
@@ -82,11 +83,13 @@ class Servers:
                 threading.Thread(target=_end, args=(process, until), name="until").start()
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
+            log.seek(0)
+            said = log.read().decode(errors="replace")[-4000:]
         wall = time.monotonic() - began
         time.sleep(SETTLE_SECONDS)
         source, target = (now - then for now, then in zip(self._cpu(), before, strict=True))
         cost = Cost(wall, source, target, usage.ru_utime + usage.ru_stime, memory.end())
-        return Ran(process.returncode, (folder / "log").read_text(errors="replace")[-4000:], cost)
+        return Ran(process.returncode, said, cost)
 
     def _cpu(self) -> tuple[float, float]:
         return _cpu_of(self.source.pid), _cpu_of(self.target.pid)
