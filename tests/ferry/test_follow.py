@@ -250,6 +250,25 @@ def test_xa_transactions_wait_for_their_end(start: Start) -> None:
     assert move.found("SELECT count(*) FROM ferry.prepared") == [(0,)]
 
 
+def test_an_xa_transaction_that_the_copy_waited_for_is_in_the_copy(source: Mysqld, target: Postgres) -> None:
+    """Its rows stand in the log before the place where following begins, its commit behind it."""
+    move = moving.new(source, target, NOTES, "INSERT INTO notes VALUES (1, 'a', 1)")
+    move.plan(RULES)
+    with contextlib.closing(source.connect(move.database)) as session, session.cursor() as cursor:
+        for statement in ("XA START 'x'", "INSERT INTO notes VALUES (2, 'b', 2)", "XA END 'x'", "XA PREPARE 'x'"):
+            cursor.execute(statement)
+        waiting = threading.Thread(target=copied, args=(move,))
+        waiting.start()
+        while not any("SLEEP(0.1)" in str(row) for row in move.run("SHOW FULL PROCESSLIST")):
+            assert waiting.is_alive()
+        cursor.execute("XA COMMIT 'x'")
+        waiting.join()
+    move.run("DELETE FROM notes WHERE id = 1")
+    caught_up(move)
+    same(move, "notes")
+    assert move.found("SELECT id FROM moved.notes") == [(2,)]
+
+
 def test_cascades_take_the_same_rows_along(start: Start) -> None:
     move = start(*PARENTS, "INSERT INTO parents VALUES (1, 'one'), (2, 'two'), (3, 'three')")
     move.run(

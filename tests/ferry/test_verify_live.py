@@ -16,7 +16,7 @@ TABLES = {
     "keyed": ["CREATE TABLE flags (id int PRIMARY KEY, n int NOT NULL)", "INSERT INTO flags VALUES (1, 0), (2, 0)"],
     "keyless": ["CREATE TABLE flags (id int NOT NULL, n int NOT NULL)", "INSERT INTO flags VALUES (1, 0), (2, 0)"],
 }
-KEYLESS = "\n[tables.flags]\nwithout_key = \"whole\"\n"
+KEYLESS = '\n[tables.flags]\nwithout_key = "whole"\n'
 RULES = "[target]\nschema = 'moved'\n"
 
 
