@@ -283,13 +283,13 @@ def _open_xa(names: list[str]) -> str:
 
 
 def unwritable(steps: Sequence[CutoverStep]) -> float | None:
-    """For how many seconds nothing could be written in the end: from the last fence on until the site was switched, or
-    else until the mark."""
-    fenced = [step.started_at for step in steps if step.step == "fence"]
-    ended = [step for step in steps if step.step in ("switch", "hook") and step.seconds is not None and not step.error]
-    if not fenced or not ended:
+    """For how many seconds nothing could be written: from the last fence on until the site was switched, or without a
+    hook until the mark. None while the hook has not done its work."""
+    fences = [step.started_at for step in steps if step.step == "fence"]
+    ends = [step for step in steps if step.step in ("switch", "hook")]
+    if not fences or not ends or ends[-1].seconds is None or ends[-1].error:
         return None
-    return (ended[-1].started_at - fenced[-1]).total_seconds() + (ended[-1].seconds or 0)
+    return (ends[-1].started_at - fences[-1]).total_seconds() + ends[-1].seconds
 
 
 def wait(plan: Plan, target: Target, end: Position, patience: float) -> Stream:

@@ -268,6 +268,8 @@ export const en = {
     readyHint: "Writing stops for about a second. Give it the command that switches your site with --hook.",
     switching: "The cutover is under way.",
     done: "The site is on PostgreSQL.",
+    notSwitched: "The target is complete, and the site is not switched.",
+    notSwitchedHint: "The source stays fenced until then. Switch the site by hand, or give a better --hook:",
     unwritable: (time: string) => `Nothing could be written for ${time}.`,
     stopped: "The stream has stopped.",
     stoppedHint: "What came before this place is applied, and nothing behind it.",

@@ -262,6 +262,8 @@ export const zh: Words = {
     readyHint: "写入会停止约一秒。用 --hook 给出切换站点的命令。",
     switching: "正在切换。",
     done: "站点已迁移到 PostgreSQL。",
+    notSwitched: "目标库已完整，但站点还没有切换。",
+    notSwitchedHint: "在此之前源库不能写入。请手动切换站点，或给出可用的 --hook：",
     unwritable: (time) => `停止写入共 ${time}。`,
     stopped: "同步已停止。",
     stoppedHint: "此处之前的内容已写入，之后的没有。",

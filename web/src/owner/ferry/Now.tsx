@@ -11,7 +11,7 @@ interface Props { ferry: Ferry; status: FerryStatus }
 export function Now({ ferry, status }: Props) {
   const words = useWords();
   const { stream } = status;
-  if (status.stage === "done" && stream) return <Done stream={stream} />;
+  if (status.stage === "done" && stream) return <Done ferry={ferry} stream={stream} />;
   if (stream?.stopped) return <Stopped stream={stream} />;
   if (status.switching) return <Sentence title={words.ferry.switching} />;
   switch (status.stage) {
@@ -57,11 +57,20 @@ function Stopped({ stream }: { stream: FerryStream }) {
   );
 }
 
-function Done({ stream }: { stream: FerryStream }) {
+function Done({ ferry, stream }: { ferry: Ferry; stream: FerryStream }) {
   const words = useWords();
   const units = useUnits();
   const moment = useMoments();
   const mark = stream.cutover.findLast(({ step }) => step === "switch");
+  const hook = stream.cutover.findLast(({ step }) => step === "hook");
+  if (hook?.error) {
+    return (
+      <Sentence bad title={words.ferry.notSwitched} hint={words.ferry.notSwitchedHint}>
+        <Command text={ferry.cutover} />
+        <p><Said text={hook.error} /></p>
+      </Sentence>
+    );
+  }
   return (
     <Sentence
       good
