@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tako.chat import fold, headline, quota, store
+from tako.chat import fold, headline, quota, slots, store
 from tako.chat.dialects.responses import Responses
 from tako.chat.entries import (
     Appended,
@@ -133,8 +133,12 @@ class Generation:
         self._parting: asyncio.Task[None] | None = None
         self.task: asyncio.Task[None] | None = None
 
+    def wait(self) -> None:
+        """Its question is stored, and its turn has not come: it can be stopped, and asks nobody yet."""
+        self.committed.set()
+
     def begin(self) -> None:
-        """Its question is stored: ask, unless somebody has stopped it meanwhile."""
+        """Its question is stored, and its turn has come: ask, unless somebody has stopped it meanwhile."""
         self.committed.set()
         if self._end is None and not self.log.fenced:
             self.task = asyncio.create_task(self.run(), name=f"generation-{self.response.id}")
@@ -374,7 +378,7 @@ class Generations:
 
     def __init__(self, db: Database, journal: Journal, feed: Feed, *, retries: int, unstored_grace: float) -> None:
         self.journal = journal
-        self.on_end: Callable[[Response], None] = _nothing
+        self._on_end: list[Callable[[Response], None]] = []
         self.retries = retries
         self.retry_patience = 30.0
         self._db = db
@@ -390,6 +394,10 @@ class Generations:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.stop_all(SHUTDOWN)
+
+    def on_end(self, ended: Callable[[Response], None]) -> None:
+        """Call `ended` with each response that has ended here, when that is stored."""
+        self._on_end.append(ended)
 
     def __len__(self) -> int:
         return len(self._running)
@@ -476,6 +484,7 @@ class Generations:
             hint = await self._end_message(connection, response, outcome, bill)
         elif response.purpose == "title":
             hint = await self._keep_title(connection, response, outcome, state.text())
+        await slots.leave(connection, response.id)
         await store.end_attempt(
             connection,
             response.id,
@@ -531,7 +540,8 @@ class Generations:
         if hint is not None:
             self._feed.publish(response.principal_id, hint)
         self._feed.publish(ADMINS, Hint("ended", response.id, 2))
-        self.on_end(response)
+        for ended in self._on_end:
+            ended(response)
 
     def _lost(self, response_id: str) -> None:
         if (generation := self._running.get(response_id)) is not None:
@@ -546,10 +556,6 @@ class Generations:
         self._running.pop(generation.response.id, None)
         if not self._running:
             self._quiet.set()
-
-
-def _nothing(response: Response) -> None:
-    """Nobody wants to know."""
 
 
 def output_items(output: list[dict[str, Any]]) -> list[Item]:
