@@ -102,6 +102,22 @@ async def test_the_last_that_was_seen_stays_with_a_notice_while_the_target_is_aw
         await stays(tab, moving)
 
 
+async def test_who_is_silent_at_work_is_not_taken_for_gone(tab: Page, tmp_path: Path, postgres: Postgres) -> None:
+    """Indexes take minutes, and nobody says meanwhile how far behind the stream is: a second ferry would not help."""
+    with Migration(tmp_path, postgres.new_database()) as moving:
+        moving.answer()
+        moving.begin()
+        moving.copy_the_rest()
+        moving.follow(0.2, 310)
+        moving.target.execute("UPDATE ferry.streams SET heard_at = now() - interval '1 hour'")
+        await tab.reload()
+        await expect(tab.get_by_role("heading", name="Ferry is at work.")).to_be_visible()
+        await expect(tab.get_by_text("tako ferry follow")).to_have_count(0)
+        moving.fall_silent()
+        await expect(tab.get_by_role("heading", name="Nobody follows the source now.")).to_be_visible()
+        await expect(tab.get_by_text("tako ferry follow")).to_have_count(2)
+
+
 async def stays(tab: Page, moving: Migration) -> None:
     moving.answer()
     moving.begin()

@@ -264,6 +264,8 @@ export const en = {
     copied: "Everything is copied.",
     copiedHint: "If the source is written to, follow it from here:",
     following: "What is written to the source arrives here.",
+    busy: "Ferry is at work.",
+    busyHint: "It has not said lately how far behind it is: it begins, makes indexes, or applies a large transaction.",
     nobodyFollows: "Nobody follows the source now.",
     ready: "Nothing is in the way of the cutover.",
     readyHint: "Writing stops for about a second. Give it the command that switches your site with --hook.",

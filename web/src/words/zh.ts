@@ -258,6 +258,8 @@ export const zh: Words = {
     copied: "数据已全部复制。",
     copiedHint: "如果源库还在写入，请从这里开始同步：",
     following: "写入源库的内容会同步到这里。",
+    busy: "迁移程序正在工作。",
+    busyHint: "它暂时没有报告落后多少：正在启动、建立索引，或写入一个大事务。",
     nobodyFollows: "现在没有在同步源库。",
     ready: "已具备切换条件。",
     readyHint: "写入会停止约一秒。用 --hook 给出切换站点的命令。",

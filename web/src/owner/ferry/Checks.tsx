@@ -7,7 +7,7 @@ const ALWAYS = ["copied", "consistent", "followed", "lag", "verified", "rejects"
 const STOPPED = ["copied", "stopped", "verified", "rejects", "steps"] as const;
 
 // What has to be so before a cutover: what is, and what is in the way, with what helps.
-export function Checks({ stream }: { stream: FerryStream }) {
+export function Checks({ stream, working }: { stream: FerryStream; working: boolean }) {
   const words = useWords();
   const open = new Map(stream.blockers.map((blocker) => [blocker.check as string, blocker]));
   const shown = (stream.stopped ? STOPPED : open.has("trouble") ? ([...ALWAYS, "trouble"] as const) : ALWAYS).filter(
@@ -19,15 +19,16 @@ export function Checks({ stream }: { stream: FerryStream }) {
       <ul className="rows checks">
         {shown.map((check) => {
           const blocker = open.get(check);
+          const isComing = blocker?.passes && working;
           return (
             <li key={check} className={blocker ? "row open" : "row"}>
               <i role="img" aria-label={blocker ? words.ferry.isOpen : words.ferry.isDone}>{!blocker && <IconTick />}</i>
               <div className="what">
                 <span>{words.ferry.check[check]}</span>
                 {blocker && check === "trouble" && <span className="told"><Said text={blocker.says} /></span>}
-                {blocker?.passes && stream.followed && <span className="quiet">{words.ferry.passes}</span>}
-                {blocker && words.ferry.help[check] && <span className="quiet">{words.ferry.help[check]}</span>}
-                {blocker?.command && check !== "stopped" && <Command text={blocker.command} />}
+                {isComing && <span className="quiet">{words.ferry.passes}</span>}
+                {blocker && !isComing && words.ferry.help[check] && <span className="quiet">{words.ferry.help[check]}</span>}
+                {blocker?.command && !isComing && check !== "stopped" && <Command text={blocker.command} />}
               </div>
             </li>
           );

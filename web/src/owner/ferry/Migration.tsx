@@ -46,7 +46,7 @@ function Progress({ ferry, status }: { ferry: Ferry; status: NonNullable<Ferry["
     <>
       <Now ferry={ferry} status={status} />
       {tables.length > 0 && !isDone && <Figures status={status} />}
-      {stream && !isDone && <Checks stream={stream} />}
+      {stream && !isDone && <Checks stream={stream} working={status.working} />}
       <Refused status={status} />
       {stream && <Cutover steps={stream.cutover} />}
       {tables.length > 0 && <Tables tables={tables} />}

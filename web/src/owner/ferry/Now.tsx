@@ -24,6 +24,7 @@ export function Now({ ferry, status }: Props) {
     case "ready":
       return <Sentence good title={words.ferry.ready} hint={words.ferry.readyHint} command={ferry.cutover} />;
     default:
+      if (!stream?.followed && status.working) return <Sentence title={words.ferry.busy} hint={words.ferry.busyHint} />;
       return stream?.followed ? <Sentence title={words.ferry.following} /> : <Sentence bad title={words.ferry.nobodyFollows} hint={words.ferry.nobodyHint} command={ferry.follow} />;
   }
 }
