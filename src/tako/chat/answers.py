@@ -44,7 +44,7 @@ async def place(chat: Chat, log: Log | None) -> int | None:
     """Of a running answer in the line of its model, while its turn has not come."""
     if log is None or len(log.entries) > 1:
         return None
-    return await chat.turns.place(log.id)
+    return await chat.usher.place(log.id)
 
 
 async def ended(chat: Chat, row: Response) -> Response:

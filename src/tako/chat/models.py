@@ -97,7 +97,7 @@ waiting = Table(
     Column("response_id", ForeignKey("responses.id", ondelete="CASCADE"), primary_key=True),
     Column("principal_id", String(40), nullable=False),
     Column("model", String(200), nullable=False),
-    Column("turn", Micros, nullable=False),
+    Column("due", Micros, nullable=False),
 )
 
 attempts = Table(

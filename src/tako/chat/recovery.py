@@ -78,7 +78,7 @@ async def recover(chat: Chat, left: Left) -> None:
     log = chat.journal.open(row.id, left.epoch, entries)
     generation = chat.generations.add(row, provider, log, prompt, attempts + 1)
     if waits:
-        chat.turns.wait(generation)
+        chat.usher.wait(generation)
     else:
         responses.begin(chat, generation)
 

@@ -19,7 +19,7 @@ from tako.chat.places import Place, Spot
 from tako.chat.providers.base import Model, Prompt, Provider, Turn, UpstreamError
 from tako.chat.store import Item, Response
 from tako.chat.tokens import PER_MESSAGE, estimate
-from tako.chat.turns import Turns
+from tako.chat.usher import Usher
 from tako.core import blobs, ids
 from tako.core.accounts.principal import Principal, authorize
 from tako.core.bus import Bus
@@ -117,7 +117,7 @@ class Chat:
         feed: Feed,
         catalog: Catalog,
         generations: Generations,
-        turns: Turns,
+        usher: Usher,
         limits: Limits,
     ) -> None:
         self.db = db
@@ -126,7 +126,7 @@ class Chat:
         self.feed = feed
         self.catalog = catalog
         self.generations = generations
-        self.turns = turns
+        self.usher = usher
         self.limits = limits
         self.draining = False
         # A search may take seconds and one of the few connections that read: not all of them.
@@ -166,7 +166,7 @@ async def create(chat: Chat, principal: Principal, ask: Ask) -> Response:
             plan = await _prepare(connection, principal, ask, model, counts, counted)
             row, version = await _insert(connection, chat, principal, ask, plan, counts, provider)
             waits = row.purpose == "answer" and await slots.enter(
-                connection, chat.turns.slots, row.id, row.principal_id, row.model
+                connection, chat.usher.slots, row.id, row.principal_id, row.model
             )
             epoch = await chat.journal.create(connection, row.id)
             _check_room(chat, ask)
@@ -180,7 +180,7 @@ async def create(chat: Chat, principal: Principal, ask: Ask) -> Response:
         raise
     _tell(chat, row, version, begun=ask.begin is not None)
     if waits:
-        chat.turns.wait(generation)
+        chat.usher.wait(generation)
     else:
         begin(chat, generation)
     return row

@@ -1,4 +1,4 @@
-"""How many answers may be made at once, by user and by model, and whose turn is next.
+"""How many answers may be made at once, by user and by model, and who is next.
 
 A slot is no thing of its own: it is held by each answer that runs and does not wait, and the lease of a process is the
 lease of its answers. So a slot comes free with the end of its answer, also when whoever made it died and somebody else
@@ -26,12 +26,12 @@ _LOCK = text("SELECT pg_advisory_xact_lock(7260533)")
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An answer whose turn has not come. `turn` is the moment by which the line is ordered, in microseconds."""
+    """An answer that waits for a slot. `due` is the moment by which the line is ordered, in microseconds."""
 
     response_id: str
     principal_id: str
     model: str
-    turn: int
+    due: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Line:
         own = self.by_user[principal_id] + sum(one.principal_id == principal_id for one in self.waiting)
         one = Waiting(response_id, principal_id, model, at + MANNERS * own)
         self.waiting.append(one)
-        self.waiting.sort(key=lambda one: (one.turn, one.response_id))
+        self.waiting.sort(key=lambda one: (one.due, one.response_id))
         return one
 
     def next(self, slots: Slots) -> list[str]:
@@ -113,7 +113,7 @@ async def look(connection: AsyncConnection) -> Line:
 
 
 async def enter(connection: AsyncConnection, slots: Slots, response_id: str, principal_id: str, model: str) -> bool:
-    """Within the transaction that stores the question: whether its answer has to wait for its turn."""
+    """Within the transaction that stores the question: whether its answer has to wait."""
     if not slots.limited(model):
         return False
     now_running = await line(connection)
@@ -128,7 +128,7 @@ async def enter(connection: AsyncConnection, slots: Slots, response_id: str, pri
 
 
 async def leave(connection: AsyncConnection, response_id: str) -> None:
-    """Its turn has come, or it has ended without one."""
+    """It has a slot, or has ended without one."""
     await connection.execute(_LEAVE, {"id": response_id})
 
 
@@ -139,8 +139,8 @@ async def is_waiting(connection: AsyncConnection, response_id: str) -> bool:
 
 # Built once: every answer runs one of them.
 _LEAVE: Delete = delete(waiting).where(waiting.c.response_id == bindparam("id"))
-_WAITING = select(waiting.c.response_id, waiting.c.principal_id, waiting.c.model, waiting.c.turn).order_by(
-    waiting.c.turn, waiting.c.response_id
+_WAITING = select(waiting.c.response_id, waiting.c.principal_id, waiting.c.model, waiting.c.due).order_by(
+    waiting.c.due, waiting.c.response_id
 )
 _RUNNING = (
     select(responses.c.principal_id, responses.c.model, func.count())

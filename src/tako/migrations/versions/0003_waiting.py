@@ -13,7 +13,7 @@ def upgrade() -> None:
         sa.Column("response_id", sa.String(40), nullable=False),
         sa.Column("principal_id", sa.String(40), nullable=False),
         sa.Column("model", sa.String(200), nullable=False),
-        sa.Column("turn", sa.BigInteger(), nullable=False),
+        sa.Column("due", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["response_id"], ["responses.id"], name="waiting_response_id_fkey", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("response_id", name="waiting_pkey"),
     )

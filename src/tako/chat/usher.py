@@ -1,4 +1,4 @@
-"""Answers of this process that wait for their turn, and the moment at which it comes."""
+"""Shows the answers of this process that wait to the slots that come free."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -16,13 +16,13 @@ from tako.core.db import Database
 from tako.core.errors import Unavailable
 from tako.core.feed import Feed, Hint
 
-_log = structlog.get_logger("tako.turns")
+_log = structlog.get_logger("tako.usher")
 
 # Between two tries while the database does not answer, in seconds.
 RETRY = 1.0
 
 
-class Turns:
+class Usher:
     """Made by `taking`."""
 
     def __init__(self, db: Database, bus: Bus, feed: Feed, slots: Callable[[], Slots]) -> None:
@@ -70,13 +70,13 @@ class Turns:
             await self._changed.wait()
             self._changed.clear()
             try:
-                await self._turn()
+                await self._begin()
             except Unavailable as error:
-                _log.warning("turns_not_taken", reason=error.message)
+                _log.warning("slots_not_given", reason=error.message)
                 self._changed.set()
                 await asyncio.sleep(RETRY)
 
-    async def _turn(self) -> None:
+    async def _begin(self) -> None:
         self._waiting = {id: one for id, one in self._waiting.items() if not one.log.ended}
         async with self._db.write() as connection:
             line = await slots.line(connection)
@@ -105,11 +105,11 @@ class Turns:
 @asynccontextmanager
 async def taking(
     db: Database, bus: Bus, feed: Feed, generations: Generations, slots: Callable[[], Slots]
-) -> AsyncIterator[Turns]:
-    """While the block runs, whoever waits gets a turn."""
-    turns = Turns(db, bus, feed, slots)
-    bus.listen(SLOTS, lambda body: turns.look())
-    bus.on_gap(turns.look)
-    generations.on_end(turns.ended)
-    async with running(turns=turns.take()):
-        yield turns
+) -> AsyncIterator[Usher]:
+    """While the block runs, whoever waits gets a slot."""
+    usher = Usher(db, bus, feed, slots)
+    bus.listen(SLOTS, lambda body: usher.look())
+    bus.on_gap(usher.look)
+    generations.on_end(usher.ended)
+    async with running(usher=usher.take()):
+        yield usher

@@ -45,7 +45,7 @@ async def test_a_model_with_one_slot_answers_one_after_the_other(db: Database, p
         second = await responses.create(chat, ann, question("2"))
         third = await responses.create(chat, bob, question("3"))
         await gate.reached.wait()
-        places = [await chat.turns.place(found.id) for found in (first, second, third)]
+        places = [await chat.usher.place(found.id) for found in (first, second, third)]
         assert places == [None, 2, 1], "Bob has none, Ann has one"
         assert len(provider.prompts) == 1
         gate.opened.set()
@@ -63,7 +63,7 @@ async def test_one_that_waits_can_be_stopped(db: Database, provider: Scripted) -
         await gate.reached.wait()
         await answers.stop(chat, second.id)
         assert await status(chat, second) == "cancelled"
-        assert await chat.turns.place(second.id) is None
+        assert await chat.usher.place(second.id) is None
         gate.opened.set()
         await asyncio.gather(ended(chat, first), ended(chat, third))
         assert len(provider.prompts) == 2
@@ -118,7 +118,7 @@ def died(chat: Chat) -> None:
 
 
 async def until_placed(chat: Chat, response: Response) -> int:
-    while (place := await chat.turns.place(response.id)) is None or chat.generations.find(response.id) is None:
+    while (place := await chat.usher.place(response.id)) is None or chat.generations.find(response.id) is None:
         await asyncio.sleep(0.01)
     return place
 
@@ -128,5 +128,5 @@ async def test_without_a_limit_nobody_is_counted(db: Database, provider: Scripte
     assert not Slots(models={"other": 1}).limited("plain")
     ann: Principal = await somebody(db)
     async with narrow(db, provider) as chat:
-        assert not chat.turns.slots.limited("plain")
+        assert not chat.usher.slots.limited("plain")
         await ended(chat, await responses.create(chat, ann, question()))
