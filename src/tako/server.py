@@ -7,11 +7,11 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvicorn
@@ -37,6 +37,7 @@ from tako.chat.providers.local import LocalProvider
 from tako.chat.providers.openai import OpenAIProvider
 from tako.chat.providers.settings import local_settings, provider_settings
 from tako.chat.responses import Chat, Limits
+from tako.chat.watch import Watch
 from tako.core.accounts import http as accounts_http
 from tako.core.accounts import owner_http as accounts_owner_http
 from tako.core.accounts import store as accounts_store
@@ -58,8 +59,13 @@ from tako.core.site import http as site_http
 from tako.core.site.settings import Choices, SiteSettings
 from tako.core.sole import only_one
 from tako.core.sse import Wheel
+from tako.metrics import http as metrics_http
+from tako.metrics.shared import count_together
 from tako.settings import ON_THE_PAGE, Loaded, Settings, fixed
 from tako.workers import supervise
+
+if TYPE_CHECKING:
+    from tako.metrics.prometheus import Metrics
 
 _log = structlog.get_logger("tako.server")
 
@@ -85,7 +91,14 @@ def serve(loaded: Loaded) -> int:
             runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
             return runner.run(_serve(loaded, listener, announce=number == 0))
 
-        return work() if settings.workers == 1 else supervise(settings.workers, work)
+        return work() if settings.workers == 1 else supervise(settings.workers, work, _counting(settings, listener))
+
+
+def _counting(settings: Settings, listener: socket.socket) -> Callable[[int], None]:
+    """Workers count together, if at all. The port tells apart what two servers keep in one data folder."""
+    if settings.metrics_token is None:
+        return lambda process_id: None
+    return count_together(settings.data / "metrics" / str(listener.getsockname()[1]))
 
 
 async def _serve(loaded: Loaded, listener: socket.socket, *, announce: bool) -> int:
@@ -216,13 +229,15 @@ async def _opened(loaded: Loaded) -> AsyncIterator[Site]:
     if local.enabled:
         configured.append(LocalProvider(local, settings.data))
     every = min(settings.lease / 3, settings.heartbeat)
+    metrics = _metrics(settings)
+    watch = metrics or Watch()
     async with (
         Database(settings.database, max_pages=settings.max_database_pages, lease=settings.lease) as db,
         _bus(db) as bus,
         _site_settings(loaded, db, bus) as own,
-        Journal(db, bus, interval=settings.commit_interval, lease=settings.lease, every=every) as journal,
+        Journal(db, bus, interval=settings.commit_interval, lease=settings.lease, every=every, watch=watch) as journal,
         Wheel(heartbeat=settings.heartbeat, stalled_after=settings.stalled_reader) as wheel,
-        chat_app.opened(db, bus, journal, Feed(bus), configured, _chat_settings(settings, own)) as chat,
+        chat_app.opened(db, bus, journal, Feed(bus), configured, _chat_settings(settings, own), watch) as chat,
     ):
         authenticator = Authenticator(db, Proxies(settings.trusted_proxies), settings.public_url)
         accounts = Accounts(db, own, settings.session_days, SignInLimit())
@@ -232,7 +247,7 @@ async def _opened(loaded: Loaded) -> AsyncIterator[Site]:
         )
         streams = PageStreams(chat, authenticator, wheel, tails, settings.max_body_bytes)
         async with running(revocations=_revoke(db, wheel, journal.every), purge=_purge(db, chat)):
-            yield Site(db, chat, wheel, _api(settings, accounts, chat, authenticator), endpoint, streams)
+            yield Site(db, chat, wheel, _api(settings, accounts, chat, authenticator, metrics), endpoint, streams)
 
 
 async def openapi() -> dict[str, Any]:
@@ -269,7 +284,17 @@ def _chat_settings(settings: Settings, own: SiteSettings) -> chat_app.ChatSettin
     return chat_app.ChatSettings(limits, settings.upstream_retries, settings.unstored_grace)
 
 
-def _api(settings: Settings, accounts: Accounts, chat: Chat, authenticator: Authenticator) -> FastAPI:
+def _metrics(settings: Settings) -> "Metrics | None":
+    if settings.metrics_token is None:
+        return None
+    from tako.metrics.prometheus import Metrics  # prometheus-client, which only a site that is scraped loads
+
+    return Metrics()
+
+
+def _api(
+    settings: Settings, accounts: Accounts, chat: Chat, authenticator: Authenticator, metrics: "Metrics | None"
+) -> FastAPI:
     api = FastAPI(
         title="Tako",
         version=__version__,
@@ -302,6 +327,7 @@ def _api(settings: Settings, accounts: Accounts, chat: Chat, authenticator: Auth
             {"status": problem_now or "ok", "running": len(chat.generations)}, status_code=503 if problem_now else 200
         )
 
+    api.include_router(metrics_http.router(metrics, settings.metrics_token))
     api.mount("/", Pages())
 
     @api.exception_handler(TakoError)

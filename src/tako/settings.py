@@ -56,6 +56,9 @@ class Settings:
     max_database_pages: int = setting(0, "Upper bound of an SQLite database in pages of 4 KiB; 0 for none.")
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "The least that is logged.")
     log_format: Literal["text", "json"] = setting("text", "Logs for people (text) or for machines (json).")
+    metrics_token: str | None = setting(
+        None, "Who sends it as a bearer token may read /metrics; without one there are no metrics."
+    )
     providers: tuple[dict[str, Any], ...] = setting((), "OpenAI-compatible upstreams: [[providers]] in tako.toml.")
     local: dict[str, Any] = field(default_factory=dict, metadata={"help": "The built-in model: [local] in tako.toml."})
 
@@ -75,7 +78,8 @@ class Loaded:
 
 ON_THE_PAGE = ("site_name", "registration", "daily_tokens", "title_model")
 _TABLES = ("providers", "local")
-_SECRETS = ("database_url",)
+_SECRETS = ("metrics_token",)
+_SHORTEST_TOKEN = 16
 
 
 def load(
@@ -142,6 +146,8 @@ def _public(key: str, value: Any) -> Any:
     if key == "providers":
         return [str(table.get("name", "?")) for table in value]
     if key in _SECRETS and value is not None:
+        return "***"
+    if key == "database_url" and value is not None:
         return _masked(value)
     if isinstance(value, tuple):
         return list(value)
@@ -235,6 +241,8 @@ def _from_text(where: str, key: str, text: str) -> Any:
         except ValueError:
             raise Misconfigured(f"{where} must be {_words(hint)}, not {text!r}.") from None
         return _bounded(where, key, number)
+    if key == "metrics_token" and 0 < len(text) < _SHORTEST_TOKEN:
+        raise Misconfigured(f"{where} can be guessed; take at least {_SHORTEST_TOKEN} characters, at random.")
     if key == "public_url" and text:
         return _web_address(where, text)
     if hint is Path:

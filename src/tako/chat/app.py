@@ -13,6 +13,7 @@ from tako.chat.generation import SHUTDOWN, Generations
 from tako.chat.owner.providers import load
 from tako.chat.providers.base import Provider
 from tako.chat.responses import Chat, Limits
+from tako.chat.watch import Watch
 from tako.core import blobs
 from tako.core.bus import MODELS, Bus, reloading
 from tako.core.chores import running
@@ -39,7 +40,13 @@ class ChatSettings:
 
 @asynccontextmanager
 async def opened(
-    db: Database, bus: Bus, journal: Journal, feed: Feed, providers: list[Provider], settings: ChatSettings
+    db: Database,
+    bus: Bus,
+    journal: Journal,
+    feed: Feed,
+    providers: list[Provider],
+    settings: ChatSettings,
+    watch: Watch | None = None,
 ) -> AsyncIterator[Chat]:
     """The chat, ready to be asked. What dead processes left running is decided about before, where this is the only
     process, and else as soon as their lease has lapsed."""
@@ -48,7 +55,12 @@ async def opened(
         async with (
             reloading(bus, MODELS, lambda: load(db, catalog)),
             Generations(
-                db, journal, feed, retries=settings.upstream_retries, unstored_grace=settings.unstored_grace
+                db,
+                journal,
+                feed,
+                retries=settings.upstream_retries,
+                unstored_grace=settings.unstored_grace,
+                watch=watch,
             ) as generations,
         ):
             chat = Chat(db, bus, journal, feed, catalog, generations, settings.limits)
