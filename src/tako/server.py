@@ -8,7 +8,8 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,7 @@ from tako.core.connection import Connection
 from tako.core.db import Database, now, parse_url
 from tako.core.errors import Invalid, Misconfigured, NotFound, TakoError
 from tako.core.feed import Feed
-from tako.core.http import Disconnected, Receive, Scope, Send, openai_error, problem, request_id, send_error
+from tako.core.http import App, Disconnected, Receive, Scope, Send, openai_error, problem, request_id, send_error
 from tako.core.journal import Journal
 from tako.core.logs import configure
 from tako.core.pages import Pages
@@ -66,6 +67,7 @@ from tako.workers import supervise
 
 if TYPE_CHECKING:
     from tako.metrics.prometheus import Metrics
+    from tako.traces import Traces
 
 _log = structlog.get_logger("tako.server")
 
@@ -144,6 +146,7 @@ class Site:
         api: FastAPI,
         responses: ResponsesEndpoint,
         streams: PageStreams,
+        traces: "Traces | None" = None,
     ) -> None:
         self.db = db
         self.chat = chat
@@ -151,10 +154,13 @@ class Site:
         self.api = api
         self._responses = responses
         self._streams = streams
+        self._serve: App = traces.around(self._answer) if traces is not None else self._answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["tako.request_id"] = identifier = request_id(scope)
         started = False
 
@@ -162,6 +168,7 @@ class Site:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                scope["tako.status"] = message["status"]
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", identifier.encode())]
             await send(message)
 
@@ -229,15 +236,16 @@ async def _opened(loaded: Loaded) -> AsyncIterator[Site]:
     if local.enabled:
         configured.append(LocalProvider(local, settings.data))
     every = min(settings.lease / 3, settings.heartbeat)
-    metrics = _metrics(settings)
-    watch = metrics or Watch()
     async with (
+        _looked_at(settings) as outside,
         Database(settings.database, max_pages=settings.max_database_pages, lease=settings.lease) as db,
         _bus(db) as bus,
         _site_settings(loaded, db, bus) as own,
-        Journal(db, bus, interval=settings.commit_interval, lease=settings.lease, every=every, watch=watch) as journal,
+        Journal(
+            db, bus, interval=settings.commit_interval, lease=settings.lease, every=every, watch=outside.watch
+        ) as journal,
         Wheel(heartbeat=settings.heartbeat, stalled_after=settings.stalled_reader) as wheel,
-        chat_app.opened(db, bus, journal, Feed(bus), configured, _chat_settings(settings, own), watch) as chat,
+        chat_app.opened(db, bus, journal, Feed(bus), configured, _chat_settings(settings, own), outside.watch) as chat,
     ):
         authenticator = Authenticator(db, Proxies(settings.trusted_proxies), settings.public_url)
         accounts = Accounts(db, own, settings.session_days, SignInLimit())
@@ -247,7 +255,8 @@ async def _opened(loaded: Loaded) -> AsyncIterator[Site]:
         )
         streams = PageStreams(chat, authenticator, wheel, tails, settings.max_body_bytes)
         async with running(revocations=_revoke(db, wheel, journal.every), purge=_purge(db, chat)):
-            yield Site(db, chat, wheel, _api(settings, accounts, chat, authenticator, metrics), endpoint, streams)
+            api = _api(settings, accounts, chat, authenticator, outside.metrics)
+            yield Site(db, chat, wheel, api, endpoint, streams, outside.traces)
 
 
 async def openapi() -> dict[str, Any]:
@@ -284,12 +293,41 @@ def _chat_settings(settings: Settings, own: SiteSettings) -> chat_app.ChatSettin
     return chat_app.ChatSettings(limits, settings.upstream_retries, settings.unstored_grace)
 
 
-def _metrics(settings: Settings) -> "Metrics | None":
-    if settings.metrics_token is None:
-        return None
-    from tako.metrics.prometheus import Metrics  # prometheus-client, which only a site that is scraped loads
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """Who looks at this process from outside."""
 
-    return Metrics()
+    watch: Watch
+    metrics: "Metrics | None" = None
+    traces: "Traces | None" = None
+
+
+@asynccontextmanager
+async def _looked_at(settings: Settings) -> AsyncIterator[_Outside]:
+    """By nobody, unless the settings say so: only then are the libraries loaded."""
+    async with contextlib.AsyncExitStack() as stack:
+        traces = None
+        if settings.otlp_endpoint is not None:
+            traces = await stack.enter_async_context(_traces(settings.otlp_endpoint))
+        trace = traces.of if traces is not None else None
+        if settings.metrics_token is None:
+            yield _Outside(Watch(trace), None, traces)
+            return
+        from tako.metrics.prometheus import Metrics
+
+        metrics = Metrics(trace)
+        yield _Outside(metrics, metrics, traces)
+
+
+def _traces(endpoint: str) -> AbstractAsyncContextManager["Traces"]:
+    try:
+        from tako import traces
+    except ImportError as error:
+        raise Misconfigured(
+            f"otlp_endpoint needs a package that is not installed ({error.name}): pip install 'tako[traces]', or, in a "
+            "checkout, .venv/bin/uv sync --frozen --inexact --extra traces."
+        ) from error
+    return traces.opened(endpoint)
 
 
 def _api(

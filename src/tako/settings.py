@@ -59,6 +59,9 @@ class Settings:
     metrics_token: str | None = setting(
         None, "Who sends it as a bearer token may read /metrics; without one there are no metrics."
     )
+    otlp_endpoint: str | None = setting(
+        None, "Where OpenTelemetry traces go by OTLP over HTTP, such as http://127.0.0.1:4318; none are made without."
+    )
     providers: tuple[dict[str, Any], ...] = setting((), "OpenAI-compatible upstreams: [[providers]] in tako.toml.")
     local: dict[str, Any] = field(default_factory=dict, metadata={"help": "The built-in model: [local] in tako.toml."})
 
@@ -243,6 +246,8 @@ def _from_text(where: str, key: str, text: str) -> Any:
         return _bounded(where, key, number)
     if key == "metrics_token" and 0 < len(text) < _SHORTEST_TOKEN:
         raise Misconfigured(f"{where} can be guessed; take at least {_SHORTEST_TOKEN} characters, at random.")
+    if key == "otlp_endpoint" and text and re.match(r"https?://[^/\s]", text) is None:
+        raise Misconfigured(f"{where} must look like http://127.0.0.1:4318, not {text!r}.")
     if key == "public_url" and text:
         return _web_address(where, text)
     if hint is Path:
