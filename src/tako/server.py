@@ -346,7 +346,15 @@ def _api(
         async with chat.db.read() as connection:
             return await ledger.tokens_on(connection, now(), users)
 
-    api.include_router(site_http.router(accounts.site, authenticator, chat.catalog.has_real, chat.catalog.has))
+    api.include_router(
+        site_http.router(
+            accounts.site,
+            authenticator,
+            chat.catalog.has_real,
+            chat.catalog.has,
+            next_version=settings.next_version == "on",
+        )
+    )
     api.include_router(accounts_http.router(accounts, authenticator))
     api.include_router(accounts_owner_http.router(accounts.db, authenticator, tokens_today))
     api.include_router(owner_http.router(chat, authenticator))

@@ -46,6 +46,9 @@ class Settings:
     session_days: int = setting(30, "How long a sign-in lasts.", least=1, most=36_500)
     response_days: int = setting(30, "How long responses outside of conversations are kept.", most=36_500)
     unstored_grace: float = setting(60.0, "How long a response with store=false stays readable after its end.")
+    next_version: Literal["off", "on"] = setting(
+        "off", "Whether the page offers its next version, which a proxy gives to whoever has the cookie next-beta=1."
+    )
     daily_tokens: int = setting(0, "Tokens per user and day (UTC); 0 for no limit.")
     title_model: str | None = setting(
         None, "The model that gives conversations their titles; by default the one that answered."
