@@ -12,7 +12,6 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 import tako
 from tako.core.errors import Misconfigured
-from tako.settings import load
 from tests.conftest import config
 from tests.support.collector import Collector, attributes
 from tests.support.inside import Inside, inside
@@ -151,9 +150,3 @@ async def test_a_missing_package_is_named(
     with pytest.raises(Misconfigured, match=r"tako\[traces\]"):
         async with inside(database, tmp_path, config(upstream), otlp_endpoint="http://127.0.0.1:4318"):
             pass
-
-
-def test_an_endpoint_is_an_address_of_the_web() -> None:
-    """A port alone would fail with every batch, and nobody would look there."""
-    with pytest.raises(Misconfigured, match="must look like"):
-        load({}, {"TAKO_OTLP_ENDPOINT": "collector:4317"})
