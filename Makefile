@@ -22,7 +22,8 @@ export PAGE_BUILT_BY := make
 CHECKS := format lint types contracts web-check budget
 
 .PHONY: help run web openapi test check format lint types contracts web-check budget pictures chromium nginx mariadb mysql \
-	pgloader fonts test-faults test-ferry bench bench-ferry clean
+	pgloader fonts test-faults test-ferry bench bench-ferry \
+	bench-follow clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -84,6 +85,9 @@ bench: $(STAMPS)/dev nginx ## The figures of the README, measured beside nginx
 
 bench-ferry: $(STAMPS)/dev mariadb pgloader ## The figures of docs/ferry.md (ROWS=1000000; some minutes)
 	@$(BIN)/python -m bench.ferry --rows $(ROWS)
+
+bench-follow: $(STAMPS)/dev mariadb ## The figures of docs/ferry.md for following
+	@$(BIN)/python -m bench.ferry.following
 
 clean: ## Remove all that was installed and built; data stays
 	rm -rf .venv web/node_modules tests/clients/node_modules src/tako/web .mypy_cache .ruff_cache .pytest_cache

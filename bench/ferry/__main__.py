@@ -116,7 +116,7 @@ def main() -> None:
         folder.chmod(0o755)
         size = Size(given.rows)
         written = data.write(folder, size, given.seed)
-        _load(servers.source, folder, size)
+        load(servers.source, folder, size)
         about = f"{size.total:,} rows, {written / 1e6:.0f} MB as text, loaded in {time.monotonic() - began:.0f} s"
         print(f"{platform.machine()}, {os.cpu_count()} cores; {about}\n\n{HEAD}", flush=True)
         bench = Bench(servers, folder, size)
@@ -173,7 +173,7 @@ def _servers() -> Iterator[Servers]:
         yield Servers(source, target)
 
 
-def _load(source: Mysqld, folder: Path, size: Size) -> None:
+def load(source: Mysqld, folder: Path, size: Size) -> None:
     """Strictly, but for the zero dates: what the server cannot store as the file says shall fail here."""
     connection = source.connect(client_flag=CLIENT.MULTI_STATEMENTS)
     with contextlib.closing(connection), connection.cursor() as cursor:

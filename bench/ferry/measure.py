@@ -1,10 +1,13 @@
 """What a run cost: wall time, CPU of source, target and tool, and the tool's memory at its peak."""
 
+import contextlib
 import os
+import signal
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,11 +62,12 @@ class Servers:
         folder: Path,
         *,
         environment: Mapping[str, str] | None = None,
+        until: Callable[[], bool] | None = None,
     ) -> Ran:
-        """Run a tool in a folder, which gets a `log` of what it says."""
+        """Run a tool in a folder; one that never ends, until something is so."""
         before = self._cpu()
         began = time.monotonic()
-        with open(folder / "log", "wb") as log:
+        with tempfile.TemporaryFile() as log:
             process = subprocess.Popen(
                 command,
                 cwd=folder,
@@ -72,18 +76,30 @@ class Servers:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 preexec_fn=die_with_parent,
+                start_new_session=True,
             )
             memory = _Memory(process.pid)
+            if until is not None:
+                threading.Thread(target=_end, args=(process, until), name="until").start()
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
+            log.seek(0)
+            said = log.read().decode(errors="replace")[-4000:]
         wall = time.monotonic() - began
         time.sleep(SETTLE_SECONDS)
         source, target = (now - then for now, then in zip(self._cpu(), before, strict=True))
         cost = Cost(wall, source, target, usage.ru_utime + usage.ru_stime, memory.end())
-        return Ran(process.returncode, (folder / "log").read_text(errors="replace")[-4000:], cost)
+        return Ran(process.returncode, said, cost)
 
     def _cpu(self) -> tuple[float, float]:
         return _cpu_of(self.source.pid), _cpu_of(self.target.pid)
+
+
+def _end(process: "subprocess.Popen[bytes]", until: Callable[[], bool]) -> None:
+    while process.returncode is None and not until():
+        time.sleep(SAMPLE_SECONDS)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
 
 
 def _cpu_of(pid: int) -> float:

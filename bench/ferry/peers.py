@@ -88,12 +88,16 @@ def pg_chameleon(job: Job) -> Ran:
     return _chameleon(job, "init_replica", "--source", "mysql", "--debug")
 
 
-def _chameleon(job: Job, *words: str) -> Ran:
+def pg_chameleon_follows(job: Job, until: Callable[[], bool]) -> Ran:
+    return _chameleon(job, "start_replica", "--source", "mysql", "--debug", until=until)
+
+
+def _chameleon(job: Job, *words: str, until: Callable[[], bool] | None = None) -> Ran:
     """It refuses to run as root, which a container is; so it is told that it does not."""
     chameleon = CACHE / "chameleon/bin/chameleon"
     start = f"import os, runpy; os.geteuid = lambda: 1; runpy.run_path({str(chameleon)!r}, run_name='__main__')"
     command = [str(CACHE / "chameleon/bin/python"), "-c", start, *words]
-    return job.servers.run(command, job.folder, environment={"HOME": str(job.folder)})
+    return job.servers.run(command, job.folder, environment={"HOME": str(job.folder)}, until=until)
 
 
 def duckdb(job: Job) -> Ran:
@@ -172,6 +176,7 @@ PACKAGES = {
         f"{name}==1.5.5"
         for name in ("duckdb", "duckdb-extensions", "duckdb-extension-mysql", "duckdb-extension-postgres")
     ],
+    "asyncmy": ["asyncmy==0.2.18"],
     # pkg_resources, which it imports, left setuptools with version 75
     "chameleon": ["pg_chameleon==2.0.21", "setuptools<75", "mysql-replication==1.0.17"],
 }

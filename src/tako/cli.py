@@ -29,7 +29,9 @@ app = typer.Typer(
 )
 user_app = typer.Typer(help="Accounts.", no_args_is_help=True)
 token_app = typer.Typer(help="API keys.", no_args_is_help=True)
+db_app = typer.Typer(help="The site's database.", no_args_is_help=True)
 app.add_typer(user_app, name="user")
+app.add_typer(db_app, name="db")
 app.add_typer(token_app, name="token")
 app.add_typer(ferry_app, name="ferry")
 
@@ -121,6 +123,23 @@ def backup(
     from tako import backup as copies
 
     typer.echo(copies.make(loaded.settings, file))
+
+
+@db_app.command("copy")
+def copy_database(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="sqlite:///data/tako.db, or postgresql://…")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="postgresql://…, or sqlite:///…: a new database.")],
+) -> None:
+    """Copy a whole site into another database, and compare every row. Stop the site first; FROM stays as it is."""
+    from sqlalchemy.exc import DBAPIError
+
+    from tako import copy, server  # noqa: F401 (which knows the tables of all apps)
+
+    try:
+        asyncio.run(copy.run(source, target, lambda table, rows: typer.echo(f"{table}: {rows:,} rows, equal")))
+    except DBAPIError as error:
+        raise Unavailable(f"The database refused: {error.orig}") from error
+    typer.echo("Everything is there. Set database_url (or TAKO_DATABASE_URL) to the new one and start the site.")
 
 
 @user_app.command("create")

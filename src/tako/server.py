@@ -289,7 +289,7 @@ async def _site_settings(loaded: Loaded, db: Database, bus: Bus) -> AsyncIterato
 
 
 def _chat_settings(settings: Settings, own: SiteSettings) -> chat_app.ChatSettings:
-    limits = Limits(settings.max_running, settings.response_days, own)
+    limits = Limits(settings.max_running, settings.response_days, own, user_slots=settings.user_slots)
     return chat_app.ChatSettings(limits, settings.upstream_retries, settings.unstored_grace)
 
 

@@ -55,6 +55,9 @@ class Settings:
     )
     max_body_bytes: int = setting(4 * 2**20, "The largest request body.", least=1024)
     max_running: int = setting(1000, "Answers that may be made at once.", least=1)
+    user_slots: int = setting(
+        0, "Answers of one user that may be made at once; others wait for their turn; 0: no limit."
+    )
     upstream_retries: int = setting(2, "How often an upstream is asked again that failed before its first token.")
     max_database_pages: int = setting(0, "Upper bound of an SQLite database in pages of 4 KiB; 0 for none.")
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "The least that is logged.")

@@ -138,6 +138,7 @@ async def test_an_answer_can_be_read_and_stopped_from_its_commit_on(
 # Many at once
 
 
+@pytest.mark.slow
 async def test_two_hundred_questions_at_once_are_two_hundred_answers(site: Inside, upstream: Upstream) -> None:
     """Each whole, each billed once."""
     sent = await asyncio.gather(*(ask(site.client, input=f"q{n}") for n in range(200)))
@@ -148,6 +149,7 @@ async def test_two_hundred_questions_at_once_are_two_hundred_answers(site: Insid
     assert await count(site.db, ledger) == 200
 
 
+@pytest.mark.slow
 async def test_a_limit_that_fits_only_some_is_never_overspent(open_site: Open, upstream: Upstream) -> None:
     """Reserved before anything is asked; who does not fit is told when to come again."""
     async with open_site(daily_tokens=1000) as site:
@@ -331,6 +333,7 @@ async def test_whatever_an_upstream_says_the_answer_ends_and_keeps_what_came(sit
 @pytest.mark.parametrize(
     "fault", [Status(503), Status(429, headers=(("Retry-After", "0"),)), Status(500, b"\xff\0"), Cut()]
 )
+@pytest.mark.slow
 async def test_a_fault_before_the_first_token_is_tried_again_within_the_budget_on_one_bill(
     open_site: Open, upstream: Upstream, fault: Any
 ) -> None:

@@ -38,6 +38,7 @@ async def turns(work: "asyncio.Task[object]") -> int:
     return count
 
 
+@pytest.mark.slow
 async def test_a_long_read_leaves_the_loop_to_others(db: Database) -> None:
     """A search through all texts must not stop every answer of the site."""
 
@@ -82,6 +83,7 @@ async def test_a_write_waits_beside_the_loop_while_another_program_has_the_lock(
     other.close()
 
 
+@pytest.mark.slow
 async def test_a_patient_transaction_leaves_the_loop_to_others(db: Database) -> None:
     """A purge deletes what has gathered in an hour."""
 
@@ -94,6 +96,7 @@ async def test_a_patient_transaction_leaves_the_loop_to_others(db: Database) -> 
         assert (await connection.execute(text("SELECT count(*) FROM t"))).scalar() == 1
 
 
+@pytest.mark.slow
 async def test_whoever_is_cancelled_leaves_a_connection_that_works(db: Database) -> None:
     """A client that goes away in the middle of its search."""
 

@@ -42,7 +42,7 @@ async def test_an_answer_outlives_the_connections_to_its_database(
     assert text_of(seen) == ("one " if ending else "one two")
     response_id = seen[0].data["response"]["id"]
     stored = await site.client.get(f"/v1/responses/{response_id}?stream=true")
-    assert stored.content == (await watching).content
+    assert stored.content == (await watching).content.replace(b": hb\n", b"")  # a slow machine's silence
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT count(*) FROM ledger").fetchone() == (1,)
     assert (await site.client.get("/readyz")).status_code == 200

@@ -165,6 +165,31 @@ async def test_stop_stops_whatever_its_owner_does(sites: Sites, upstream: Upstre
     assert sites.books() == (1, 0, 0)
 
 
+async def test_who_waits_for_a_turn_gets_it_though_its_process_dies(sites: Sites, upstream: Upstream) -> None:
+    """One user, one slot, two processes: the place is told by both, and the second answer outlives who took it."""
+    ann, ben = await sites(2, "user_slots = 1")
+    gate = Gate()
+    upstream.script = [Say("one "), gate, Say("two"), Finish()]
+    first = await ask(ann)
+    await gate.reached.wait()
+    upstream.script = answer("three")
+    second, third = await ask(ben), await ask(ann)
+    places = {second: {"place": 1}, third: {"place": 2}}
+    for site in (ann, ben):
+        told = {id: (await site.client.get(f"/v1/responses/{id}")).json() for id in (first, second, third)}
+        assert {id: body["queue"] for id, body in told.items() if "queue" in body} == places
+        assert [told[id]["status"] for id in (second, third)] == ["queued", "queued"]
+    readers = [Reader(id) for id in (first, second, third)]
+    reading = [asyncio.create_task(reader.read_on([ann])) for reader in readers]
+    await ben.server.kill()
+    gate.opened.set()
+    async with asyncio.timeout(30):
+        await asyncio.gather(*reading)
+    assert [text_of(reader.seen) for reader in readers] == ["one two", "three", "three"]
+    assert [reader.wire for reader in readers] == [await stored(ann, id) for id in (first, second, third)]
+    assert sites.books() == (3, 0, 0)
+
+
 @pytest.mark.parametrize("model", ["scripted", "prefixing"])
 async def test_another_process_goes_on_where_one_was_killed(sites: Sites, upstream: Upstream, model: str) -> None:
     """Within the lease, under the eyes of its readers: the whole text where the model can go on, else an honest end."""

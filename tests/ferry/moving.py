@@ -1,7 +1,7 @@
 """A migration in this process, step by step, for tests that look between the steps."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import psycopg
 from tako.ferry import copy, planning, rules, verify
 from tako.ferry.plan import Plan, Risk
 from tako.ferry.source import Source, connection
+from tako.ferry.source.position import Position
 from tako.ferry.target import Target, connect
 from tako.ferry.throttle import Throttle
 from tako.ferry.verify import Result
@@ -65,10 +66,11 @@ class Move:
         with self.target() as target:
             copy.run(self.made, self.source, target, pace or Throttle(), self.events.append)
 
-    def verify(self, *, repair: bool = False) -> dict[str, Result]:
+    def verify(self, *, repair: bool = False, passed: Callable[[Position], None] | None = None) -> dict[str, Result]:
+        """With `passed` as if somebody followed the source."""
         assert self.made is not None
         with self.target() as target:
-            results = verify.run(self.made, self.source, target, self.events.append, repair=repair)
+            results = verify.run(self.made, self.source, target, self.events.append, repair=repair, passed=passed)
         return {result.table: result for result in results}
 
     def all_of_it(self, text: str | None = None) -> dict[str, Result]:

@@ -217,6 +217,19 @@ def test_other_fences(source: Mysqld, target: Postgres, site: str, tmp_path: Pat
     assert (tmp_path / "fenced").exists() == (kind == "hook")
 
 
+def test_who_writes_past_the_fence_is_seen(source: Mysqld, target: Postgres, site: str, tmp_path: Path) -> None:
+    """A hook that stops nobody: then nothing may be switched, and nothing is lost."""
+    ferry = moving(tmp_path, source, target, site)
+    options = ["--fence", "hook", "--fence-command", "true", "--unfence-command", "touch lifted"]
+    with Application(source, site), following(ferry):
+        ferry.run("verify", "--live").well()
+        refused = ferry.run("cutover", *options)
+    assert refused.code == 1
+    assert "is fenced" in refused.err or "is not over" in refused.err or "rows differ" in refused.err
+    assert (tmp_path / "lifted").exists()
+    assert not ferry.status().json()["stream"]["done"]
+
+
 def test_a_cutover_that_is_killed_leaves_a_source_that_the_next_one_lets_go(
     source: Mysqld, target: Postgres, site: str, tmp_path: Path
 ) -> None:

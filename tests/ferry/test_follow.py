@@ -250,6 +250,25 @@ def test_xa_transactions_wait_for_their_end(start: Start) -> None:
     assert move.found("SELECT count(*) FROM ferry.prepared") == [(0,)]
 
 
+def test_an_xa_transaction_that_the_copy_waited_for_is_in_the_copy(source: Mysqld, target: Postgres) -> None:
+    """Its rows stand in the log before the place where following begins, its commit behind it."""
+    move = moving.new(source, target, NOTES, "INSERT INTO notes VALUES (1, 'a', 1)")
+    move.plan(RULES)
+    with contextlib.closing(source.connect(move.database)) as session, session.cursor() as cursor:
+        for statement in ("XA START 'x'", "INSERT INTO notes VALUES (2, 'b', 2)", "XA END 'x'", "XA PREPARE 'x'"):
+            cursor.execute(statement)
+        waiting = threading.Thread(target=copied, args=(move,))
+        waiting.start()
+        while not any("SLEEP(0.1)" in str(row) for row in move.run("SHOW FULL PROCESSLIST")):
+            assert waiting.is_alive()
+        cursor.execute("XA COMMIT 'x'")
+        waiting.join()
+    move.run("DELETE FROM notes WHERE id = 1")
+    caught_up(move)
+    same(move, "notes")
+    assert move.found("SELECT id FROM moved.notes") == [(2,)]
+
+
 def test_cascades_take_the_same_rows_along(start: Start) -> None:
     move = start(*PARENTS, "INSERT INTO parents VALUES (1, 'one'), (2, 'two'), (3, 'three')")
     move.run(
@@ -423,6 +442,38 @@ def test_what_the_log_lacks_is_not_guessed(start: Start, session: str, said: str
     with pytest.raises(Stopped, match=said):
         caught_up(move)
     assert move.found("SELECT body FROM moved.notes") == [("a",)]
+
+
+def test_a_part_of_a_document_is_not_guessed(mysql_server: Mysqld, target: Postgres) -> None:
+    move = moving.new(mysql_server, target, "CREATE TABLE docs (id int PRIMARY KEY, doc json)")
+    move.run("""INSERT INTO docs VALUES (1, '{"a": 1, "b": "a long text that stays as it is"}')""")
+    move.plan(RULES)
+    copied(move)
+    move.run("SET SESSION binlog_row_value_options = 'PARTIAL_JSON'", "UPDATE docs SET doc = JSON_SET(doc, '$.a', 2)")
+    with pytest.raises(Stopped, match="PARTIAL_JSON"):
+        caught_up(move)
+    assert move.found("SELECT doc->>'a' FROM moved.docs") == [("1",)]
+
+
+def test_what_changes_no_table_is_passed(start: Start) -> None:
+    move = start(NOTES, "INSERT INTO notes VALUES (1, 'a', 1)")
+    name = f"u{move.database[-8:]}"
+    move.run(
+        "FLUSH TABLES",
+        "ANALYZE TABLE notes",
+        f"CREATE USER {name}",
+        f"GRANT SELECT ON {move.database}.* TO {name}",
+        f"DROP USER {name}",
+        "FLUSH PRIVILEGES",
+        f"CREATE DATABASE {name}",
+        f"CREATE TABLE {name}.notes (id int PRIMARY KEY)",
+        f"INSERT INTO {name}.notes VALUES (1)",
+        f"DROP DATABASE {name}",
+        "FLUSH BINARY LOGS",
+        "INSERT INTO notes VALUES (2, 'b', 2)",
+    )
+    caught_up(move)
+    same(move, "notes")
 
 
 def test_compressed_transactions_and_tagged_gtids_are_read(source: Mysqld, start: Start) -> None:

@@ -147,6 +147,36 @@ def test_what_is_written_during_a_copy_is_not_in_its_snapshot(start: Start) -> N
     assert {(d.key, d.what) for d in differing.shown} == {(("1000",), "missing"), (("200",), "different")}
 
 
+def test_a_table_that_is_emptied_during_the_copy_is_read_under_a_new_snapshot(start: Start) -> None:
+    move = start(*numbers(200), "CREATE TABLE words (word int PRIMARY KEY)", "INSERT INTO words VALUES (1), (2)")
+    move.plan(SMALL_CHUNKS)
+    waited: list[float] = []
+
+    def empty(seconds: float) -> None:
+        if not waited:
+            move.run("TRUNCATE TABLE words", "INSERT INTO words VALUES (3)")
+        waited.append(seconds)
+
+    move.copy(Throttle(sleep_ratio=1, sleep=empty))
+    assert [event for event in move.events if event["event"] == "trouble"]
+    assert move.found("SELECT n FROM ferry.runs ORDER BY n") == [(1,), (2,)]
+    assert {name: result.equal for name, result in move.verify().items()} == {"numbers": True, "words": True}
+
+
+def test_a_table_that_is_altered_during_the_copy_ends_it(start: Start) -> None:
+    move = start(*numbers(200), "CREATE TABLE words (word int PRIMARY KEY)", "INSERT INTO words VALUES (1), (2)")
+    move.plan(SMALL_CHUNKS)
+    waited: list[float] = []
+
+    def alter(seconds: float) -> None:
+        if not waited:
+            move.run("ALTER TABLE words ADD COLUMN n int NOT NULL FIRST, ALGORITHM = COPY")
+        waited.append(seconds)
+
+    with pytest.raises(SourceChanged, match="words"):
+        move.copy(Throttle(sleep_ratio=1, sleep=alter))
+
+
 def test_verify_finds_and_mends_every_kind_of_difference(start: Start) -> None:
     move = start(USERS, QUESTIONS, users(50), "INSERT INTO questions (user_id, content) VALUES (2, 'why?')")
     move.all_of_it("[target]\nschema = 'moved'")

@@ -81,6 +81,27 @@ async def test_a_running_answer_a_reader_that_comes_back_and_a_stop_are_counted(
     assert seen.value("tako_responses_ended_total", status="cancelled", reason="cancelled") == 1
 
 
+async def test_who_waits_for_a_turn_is_counted_apart(database: str, tmp_path: Path, upstream: Upstream) -> None:
+    """Until it comes."""
+    first, second = Gate(), Gate()
+    upstream.then = [[Say("one"), first, Finish()], [Say("two"), second, Finish()]]
+    async with inside(database, tmp_path, config(upstream), metrics_token=TOKEN, user_slots=1) as site:
+        for _ in range(2):
+            asked = {"model": "scripted", "input": "hi", "background": True}
+            assert (await site.client.post("/v1/responses", json=asked)).status_code == 200
+            await first.reached.wait()
+        seen = await scrape(site.url)
+        assert (seen.value("tako_responses_running"), seen.value("tako_responses_queued")) == (1, 1)
+        first.opened.set()
+        await second.reached.wait()
+        seen = await scrape(site.url)
+        assert (seen.value("tako_responses_running"), seen.value("tako_responses_queued")) == (1, 0)
+        second.opened.set()
+        await site.chat.generations.quiet()
+        seen = await scrape(site.url)
+        assert (seen.value("tako_responses_running"), seen.value("tako_responses_queued")) == (0, 0)
+
+
 async def test_errors_of_an_upstream_are_counted_by_kind_with_those_that_were_asked_again(
     site: Inside, upstream: Upstream
 ) -> None:

@@ -1,7 +1,7 @@
 """A throw-away MySQL, out of the tree that `scripts/mysql` unpacks."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,15 +25,15 @@ OPTIONS = (
 
 
 @contextmanager
-def running() -> Iterator[Mysqld]:
-    """Start one, and stop it."""
+def running(options: Sequence[str] = ()) -> Iterator[Mysqld]:
+    """Start one, and stop it. The options win over those of the tests."""
     command = _command()
     version = subprocess.check_output([*command, "--version"], text=True).split()[2]
     initialised = CACHE / f"mysql-data-{version}"
     if not initialised.exists():
         with mysqld.initialising(initialised) as folder:
             _initialise(command, str(folder))
-    with mysqld.running("MySQL", [*command, *OPTIONS], initialised) as server:
+    with mysqld.running("MySQL", [*command, *OPTIONS], initialised, options) as server:
         yield server
 
 

@@ -54,6 +54,7 @@ class Mysqld:
             f"--datadir={folder / 'data'}",
             f"--socket={self.socket}",
             f"--pid-file={folder / 'pid'}",
+            f"--tmpdir={folder}",  # a server that starts deletes the temporary tables that lie there, whosever they are
             f"--port={self.port}",
             *OPTIONS,
             *options,

@@ -32,12 +32,13 @@ class Scripted:
         self.script: Sequence[Step] = says("Hello")
         self.then: list[Sequence[Step]] = []
         self.titles: Sequence[Step] = says("A title")
+        self.slots = 0  # of the model `plain`
         self.prompts: list[Prompt] = []
         self.title_prompts: list[Prompt] = []
 
     def models(self) -> Sequence[Model]:
         return [
-            Model("plain", "Plain", self.name, 10_000, 1_000),
+            Model("plain", "Plain", self.name, 10_000, 1_000, slots=self.slots),
             Model("prefixing", "Prefixing", self.name, 10_000, 1_000, prefix=True),
             Model("tiny", "Tiny", self.name, 200, 50),
             Model("demo", "Demo", self.name, 10_000, 1_000, demo=True),

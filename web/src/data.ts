@@ -118,6 +118,8 @@ export function withEarlier(fresh: Conversation, known: Conversation | undefined
 // What the news makes out of date.
 export function hear(news: News): void {
   if (!("id" in news)) return void queries.invalidateQueries();
+  // Its version is a place, and the conversation's own is as it was.
+  if (news.kind === "queued") return void queries.invalidateQueries({ queryKey: ["conversation", news.id] });
   newest.set(news.id, Math.max(news.version, newest.get(news.id) ?? 0));
   void queries.invalidateQueries({ queryKey: ["conversations"] });
   if (news.kind === "ended") void queries.invalidateQueries({ queryKey: ["quota"] });

@@ -41,6 +41,13 @@ async def log_of_id(chat: Chat, response_id: str) -> Log | None:
     return await log_of(chat, row)
 
 
+async def place(chat: Chat, log: Log | None) -> int | None:
+    """Of a running answer in the line of its model, while its turn has not come."""
+    if log is None or len(log.entries) > 1:
+        return None
+    return await chat.usher.place(log.id)
+
+
 async def ended(chat: Chat, row: Response) -> Response:
     """A response that may have run when it was read and does so no longer, with its fold. Raises `Unavailable` in the
     instant in which another process takes it over."""

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import structlog
 
-from tako.chat import recovery, store, titles
+from tako.chat import recovery, store, titles, usher
 from tako.chat.catalog import Catalog
 from tako.chat.generation import SHUTDOWN, Generations
 from tako.chat.owner.providers import load
 from tako.chat.providers.base import Provider
 from tako.chat.responses import Chat, Limits
+from tako.chat.slots import Slots
+from tako.chat.usher import Usher
 from tako.chat.watch import Watch
 from tako.core import blobs
 from tako.core.bus import MODELS, Bus, reloading
@@ -50,7 +52,7 @@ async def opened(
 ) -> AsyncIterator[Chat]:
     """The chat, ready to be asked. What dead processes left running is decided about before, where this is the only
     process, and else as soon as their lease has lapsed."""
-    catalog = Catalog(providers)
+    catalog, limits = Catalog(providers), settings.limits
     try:
         async with (
             reloading(bus, MODELS, lambda: load(db, catalog)),
@@ -62,22 +64,28 @@ async def opened(
                 unstored_grace=settings.unstored_grace,
                 watch=watch,
             ) as generations,
+            usher.taking(db, bus, feed, generations, lambda: Slots(limits.user_slots, catalog.slots)) as ushering,
         ):
-            chat = Chat(db, bus, journal, feed, catalog, generations, settings.limits)
+            chat = Chat(db, bus, journal, feed, catalog, generations, ushering, limits)
             if not journal.shared:
                 for left in await journal.take_over_all():
                     await recovery.recover(chat, left)
-            async with recovery.recovering(chat) as adopt, running(lease=_hold(journal, adopt)), titles.making(chat):
+            async with (
+                recovery.recovering(chat) as adopt,
+                running(lease=_hold(journal, ushering, adopt)),
+                titles.making(chat),
+            ):
                 yield chat
     finally:
         await catalog.close()
 
 
-async def _hold(journal: Journal, adopt: Callable[[Iterable[Left]], None]) -> None:
+async def _hold(journal: Journal, ushering: Usher, adopt: Callable[[Iterable[Left]], None]) -> None:
     """Renew the lease of this process, and adopt the answers of those that do so no more."""
     while True:
         try:
             adopt(await journal.beat())
+            ushering.look()
         except TakoError as error:
             _log.warning("heartbeat_failed", reason=error.message)
         await asyncio.sleep(journal.every)

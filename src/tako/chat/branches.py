@@ -25,6 +25,7 @@ class Growing:
     response_id: str
     cursor: int
     items: tuple[Item, ...] = ()
+    place: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,10 @@ async def show(
             running = (await store.running_in(connection, [conversation.id])).get(conversation.id, [])
             shown = await _page(connection, conversation, leaf_id or conversation.leaf_id, before, limit)
         logs = {found.response_id: await answers.log_of_id(chat, found.response_id) for found in running}
-        growing = {found.message_id: _growing(found, logs[found.response_id]) for found in running}
+        places = {id: await answers.place(chat, log) for id, log in logs.items()}
+        growing = {
+            found.message_id: _growing(found, logs[found.response_id], places[found.response_id]) for found in running
+        }
         absent = {response_id for response_id, log in logs.items() if log is None}
         # What is absent twice has just been begun, or waits for somebody to take it over: nothing of it is shown yet.
         if absent <= missing:
@@ -119,7 +123,7 @@ async def _message_of(connection: AsyncConnection, conversation: Conversation, m
     return message
 
 
-def _growing(running: Running, log: Log | None) -> Growing:
+def _growing(running: Running, log: Log | None, place: int | None) -> Growing:
     """What its log shows now."""
     state = Compact(_PASSED)
     opened: list[PartOpened] = []
@@ -136,7 +140,7 @@ def _growing(running: Running, log: Log | None) -> Growing:
     items = tuple(
         Item(part.item_id, _TYPES[part.kind], {}, "".join(text)) for part, text in zip(opened, texts, strict=True)
     )
-    return Growing(running.response_id, state.next - 1, items)
+    return Growing(running.response_id, state.next - 1, items, place)
 
 
 def _with_growing(shown: Shown, running: Sequence[Running], growing: Mapping[str | None, Growing]) -> Shown:

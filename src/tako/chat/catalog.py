@@ -46,6 +46,8 @@ class Catalog:
         self.configured = tuple(configured)
         self.added: tuple[Provider, ...] = ()
         self.changing = asyncio.Lock()
+        self.slots: Mapping[str, int] = {}
+        """By model: answers at once, where that is limited."""
         self._offers: dict[str, Offer] = {}
         self.offer((), {})
 
@@ -57,6 +59,7 @@ class Catalog:
             for model in provider.models():
                 found.setdefault(model.id, Offer(model, provider, terms.get(model.id, Terms())))
         self._offers = {offer.model.id: offer for offer in sorted(found.values(), key=_rank)}
+        self.slots = {id: offer.model.slots for id, offer in self._offers.items() if offer.model.slots}
 
     def offers(self) -> list[Offer]:
         """All of them, whoever may use them, in the owner's order."""

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tako.chat import fold, headline, quota, store
+from tako.chat import fold, headline, quota, slots, store
 from tako.chat.dialects.responses import Responses
 from tako.chat.entries import (
     Appended,
@@ -140,11 +140,22 @@ class Generation:
         """For the books."""
         return self.provider.name if self.provider else "removed"
 
+    @property
+    def queued(self) -> bool:
+        """Its turn has not come."""
+        return self.committed.is_set() and self.task is None and self._end is None
+
+    def wait(self) -> None:
+        """Its question is stored, and its turn has not come: it can be stopped, and asks nobody yet."""
+        self.committed.set()
+        self._owner.count()
+
     def begin(self) -> None:
-        """Its question is stored: ask, unless somebody has stopped it meanwhile."""
+        """Its question is stored, and its turn has come: ask, unless somebody has stopped it meanwhile."""
         self.committed.set()
         if self._end is None and not self.log.fenced:
             self.task = asyncio.create_task(self.run(), name=f"generation-{self.response.id}")
+            self._owner.count()
 
     async def run(self) -> None:
         try:
@@ -401,7 +412,7 @@ class Generations:
     ) -> None:
         self.journal = journal
         self.watch = watch or Watch()
-        self.on_end: Callable[[Response], None] = _nothing
+        self._on_end: list[Callable[[Response], None]] = []
         self.retries = retries
         self.retry_patience = 30.0
         self._db = db
@@ -417,6 +428,10 @@ class Generations:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.stop_all(SHUTDOWN)
+
+    def on_end(self, ended: Callable[[Response], None]) -> None:
+        """Call `ended` with each response that has ended here, when that is stored."""
+        self._on_end.append(ended)
 
     def __len__(self) -> int:
         return len(self._running)
@@ -503,6 +518,7 @@ class Generations:
             hint = await self._end_message(connection, response, outcome, bill)
         elif response.purpose == "title":
             hint = await self._keep_title(connection, response, outcome, state.text())
+        await slots.leave(connection, response.id)
         await store.end_attempt(
             connection,
             response.id,
@@ -558,27 +574,29 @@ class Generations:
         if hint is not None:
             self._feed.publish(response.principal_id, hint)
         self._feed.publish(ADMINS, Hint("ended", response.id, 2))
-        self.on_end(response)
+        for ended in self._on_end:
+            ended(response)
 
     def _lost(self, response_id: str) -> None:
         if (generation := self._running.get(response_id)) is not None:
             _log.warning("response_was_taken_over", response=response_id)
             generation.lose()
 
+    def count(self) -> None:
+        """One more or less of them runs, or waits."""
+        queued = sum(generation.queued for generation in self._running.values())
+        self.watch.running(len(self._running) - queued, queued)
+
     def _keep(self, generation: Generation) -> None:
         self._running[generation.response.id] = generation
         self._quiet.clear()
-        self.watch.running(len(self._running))
+        self.count()
 
     def drop(self, generation: Generation) -> None:
         self._running.pop(generation.response.id, None)
-        self.watch.running(len(self._running))
+        self.count()
         if not self._running:
             self._quiet.set()
-
-
-def _nothing(response: Response) -> None:
-    """Nobody wants to know."""
 
 
 def output_items(output: list[dict[str, Any]]) -> list[Item]:

@@ -90,6 +90,16 @@ Index(
     postgresql_where=responses.c.completed_at.is_(None),
 )
 
+# Answers whose turn has not come: more were asked for than a user or a model may have at once.
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("response_id", ForeignKey("responses.id", ondelete="CASCADE"), primary_key=True),
+    Column("principal_id", String(40), nullable=False),
+    Column("model", String(200), nullable=False),
+    Column("due", Micros, nullable=False),
+)
+
 attempts = Table(
     "attempts",
     metadata,

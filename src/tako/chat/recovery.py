@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tako.chat import history, places, responses, store
+from tako.chat import history, places, responses, slots, store
 from tako.chat.generation import INTERRUPTED, Outcome, Output
 from tako.chat.places import Spot
 from tako.chat.providers.base import Model, Prompt, Turn
@@ -76,9 +76,14 @@ async def recover(chat: Chat, left: Left) -> None:
     _log.info("answer_goes_on_after_crash", response=row.id, entries=len(entries))
     async with chat.db.write() as connection:
         await store.add_attempt(connection, row.id, left.epoch, provider.name)
+        waits = await slots.is_waiting(connection, row.id)
     log = chat.journal.open(row.id, left.epoch, entries)
     chat.watch.adopted(time.monotonic() - left.since)
-    responses.begin(chat, chat.generations.add(row, provider, log, prompt, attempts + 1))
+    generation = chat.generations.add(row, provider, log, prompt, attempts + 1)
+    if waits:
+        chat.usher.wait(generation)
+    else:
+        responses.begin(chat, generation)
 
 
 async def close(chat: Chat, left: Left, outcome: Outcome) -> None:

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tako.chat import history, places, quota, store
+from tako.chat import history, places, quota, slots, store
 from tako.chat.catalog import Catalog
 from tako.chat.dialects import responses as dialect
 from tako.chat.entries import Created, clean, encode
@@ -19,6 +19,7 @@ from tako.chat.places import Place, Spot
 from tako.chat.providers.base import Model, Prompt, Provider, Turn, UpstreamError
 from tako.chat.store import Item, Response
 from tako.chat.tokens import PER_MESSAGE, estimate
+from tako.chat.usher import Usher
 from tako.chat.watch import Watch
 from tako.core import blobs, ids
 from tako.core.accounts.principal import Principal, authorize
@@ -71,13 +72,15 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`max_running` answers at once in this process; days that responses outside of conversations are kept; seconds
-    that a title may take. What the owner may change meanwhile is in `site`."""
+    """`max_running` answers at once in this process; `user_slots` at once of one user, 0 for no limit; days that
+    responses outside of conversations are kept; seconds that a title may take. What the owner may change meanwhile is
+    in `site`."""
 
     max_running: int
     response_days: int
     site: SiteSettings
     title_patience: float = 30.0
+    user_slots: int = 0
 
     @property
     def daily_tokens(self) -> int:
@@ -115,6 +118,7 @@ class Chat:
         feed: Feed,
         catalog: Catalog,
         generations: Generations,
+        usher: Usher,
         limits: Limits,
     ) -> None:
         self.db = db
@@ -123,6 +127,7 @@ class Chat:
         self.feed = feed
         self.catalog = catalog
         self.generations = generations
+        self.usher = usher
         self.limits = limits
         self.draining = False
         # A search may take seconds and one of the few connections that read: not all of them.
@@ -166,6 +171,9 @@ async def create(chat: Chat, principal: Principal, ask: Ask) -> Response:
             ask = await _in_conversation(connection, principal, ask)
             plan = await _prepare(connection, principal, ask, model, counts, counted)
             row, version = await _insert(connection, chat, principal, ask, plan, counts, provider)
+            waits = row.purpose == "answer" and await slots.enter(
+                connection, chat.usher.slots, row.id, row.principal_id, row.model
+            )
             epoch = await chat.journal.create(connection, row.id)
             _check_room(chat, ask)
             # Before the commit: from then on others may see the row, and must be able to read and to stop it.
@@ -177,7 +185,10 @@ async def create(chat: Chat, principal: Principal, ask: Ask) -> Response:
             chat.generations.forget(generation)
         raise
     _tell(chat, row, version, begun=ask.begin is not None)
-    begin(chat, generation)
+    if waits:
+        chat.usher.wait(generation)
+    else:
+        begin(chat, generation)
     return row
 
 

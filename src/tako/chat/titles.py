@@ -45,7 +45,7 @@ async def making(chat: Chat) -> AsyncIterator[None]:
         if response.purpose == "answer" and response.message_id is not None and response.conversation_id is not None:
             wanted.put_nowait(response.conversation_id)
 
-    chat.generations.on_end = ended
+    chat.generations.on_end(ended)
     async with chat.db.read() as connection:
         for conversation_id in await store.titles_wanted(connection):
             wanted.put_nowait(conversation_id)

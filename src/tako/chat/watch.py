@@ -18,8 +18,8 @@ class Watch(JournalWatch):
     def __init__(self, trace: "Callable[[Generation], Trace] | None" = None) -> None:
         self.trace = trace or _untraced
 
-    def running(self, count: int) -> None:
-        """So many responses are made in this process now."""
+    def running(self, running: int, queued: int) -> None:
+        """So many responses are made in this process now, and so many more wait here for their turn."""
 
     def first_token(self, generation: "Generation", seconds: float) -> None:
         """The first text of a response is there, so long after it was asked for."""

@@ -19,7 +19,8 @@ LOST = "lost"  # a process whose log somebody has taken
 CAME = "came"  # a process that serves from now on
 SITE = "site"  # the settings that an owner may change on the page
 MODELS = "models"  # the upstreams and models that an owner has added, and their terms
-TOPICS = (FEED, LOGS, LOST, CAME, SITE, MODELS)
+SLOTS = "slots"  # an answer has ended or begun, which others of its user or model may wait for
+TOPICS = (FEED, LOGS, LOST, CAME, SITE, MODELS, SLOTS)
 
 # Between two tries to load something again while the database does not answer, in seconds.
 _RETRY = 1.0

@@ -103,9 +103,9 @@ def follow(
     from tako.ferry import follow, plan, progress
 
     made = plan.read(file)
-    say = progress.machine() if as_json else progress.narrate
     _unfenced(made)
-    follow.run(made, lambda: _source(made), lambda: _target(made), say, past=past, most=spool_mb << 20)
+    with progress.followed(as_json=as_json) as say:
+        follow.run(made, lambda: _source(made), lambda: _target(made), say, past=past, most=spool_mb << 20)
 
 
 @app.command()
@@ -134,9 +134,9 @@ def run(
     pace = Throttle(made.copy.max_mb_per_s, made.copy.sleep_ratio, made.copy.max_load)
     with target, progress.shown(made, _copied(made, target), as_json=as_json) as say:
         copying.run(made, lambda: _source(made), target, pace, say, rows_only=True)
-    said = progress.machine() if as_json else progress.narrate
     _unfenced(made)
-    follow.run(made, lambda: _source(made), lambda: _target(made), said, most=spool_mb << 20)
+    with progress.followed(as_json=as_json) as say:
+        follow.run(made, lambda: _source(made), lambda: _target(made), say, most=spool_mb << 20)
 
 
 @app.command()
@@ -198,9 +198,6 @@ def cutover(
     how = cutover.How(cast("cutover.Kind", fence), fence_command, unfence_command, hook)
     seconds = cutover.run(made, lambda: _source(made), lambda: _target(made), how, say)
     if not as_json:
-        for name, took in seconds.items():
-            if name != "stopped":
-                typer.echo(f"  {name}: {took:.2f} s")
         if "stopped" in seconds:
             typer.echo(f"Done. Nothing could be written for {seconds['stopped']:.2f} s.")
         typer.echo("The site is on PostgreSQL now; `tako ferry follow` applies nothing any more.")

@@ -32,7 +32,7 @@ from typing import TypeVar
 import msgspec
 
 from tako.ferry import schema, throttle
-from tako.ferry.errors import Blocked, Refused, SourceChanged
+from tako.ferry.errors import Blocked, Refused, SnapshotLost, SourceChanged
 from tako.ferry.plan import Plan, PlannedTable
 from tako.ferry.source import Source, catalog, chunks, load, position, rows
 from tako.ferry.source.rows import Block
@@ -75,15 +75,19 @@ def run(
     """
     _allowed(plan)
     with connect() as source:
-        found = catalog.read(source)
-        if schema.digest(found) != plan.schema_hash:
-            changes = "; ".join(schema.differences(plan.schema, found)[:5]) or "views or routines are not as they were"
-            raise SourceChanged(f"The source has changed since the plan: {changes}. Run `tako ferry plan` again.")
+        _unchanged(plan, source)
         state.prepare(target)
         following.prepare(target)
         with state.locked(target, plan.target.schema):
             _begin(plan, target)
-            _copy_all(plan, source, target, pace, say, to_be_followed=rows_only)
+            while True:
+                try:
+                    _copy_all(plan, source, target, pace, say, to_be_followed=rows_only)
+                    break
+                except SnapshotLost as error:
+                    say({"event": "trouble", "message": f"{error.message} Going on under a new snapshot."})
+                    source.execute("ROLLBACK")
+                    _unchanged(plan, source)
             if rows_only:
                 return
             _retry(plan, source, target, say)
@@ -98,6 +102,13 @@ def _allowed(plan: Plan) -> None:
             f"{first.table} {first.column}: {first.says} "
             "Answer them in ferry.toml (`tako ferry plan` says what to write) and plan again."
         )
+
+
+def _unchanged(plan: Plan, source: Source) -> None:
+    found = catalog.read(source)
+    if schema.digest(found) != plan.schema_hash:
+        changes = "; ".join(schema.differences(plan.schema, found)[:5]) or "views or routines are not as they were"
+        raise SourceChanged(f"The source has changed since the plan: {changes}. Run `tako ferry plan` again.")
 
 
 def _begin(plan: Plan, target: Target) -> None:

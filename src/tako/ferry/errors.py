@@ -12,6 +12,7 @@ TakoError
 │   └── NeedsResync      the log does not reach back to where we were
 └── Unavailable
     ├── SourceGone       the source refused or went away
+    │   └── SnapshotLost     a table was emptied or altered under a snapshot
     ├── TargetGone       the target refused or went away
     └── Damaged          bytes of the log that are not what was written
 """
@@ -41,6 +42,10 @@ class Different(Conflict):
 
 class SourceGone(Unavailable):
     """The source refused, or went away."""
+
+
+class SnapshotLost(SourceGone):
+    """TRUNCATE or ALTER took a table from under the snapshot that it was being read by; a new one has it."""
 
 
 class TargetGone(Unavailable):

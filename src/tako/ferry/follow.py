@@ -19,7 +19,7 @@ import msgspec
 from tako.core.errors import TakoError
 from tako.ferry import amending, copy, schema
 from tako.ferry.changes import Amended
-from tako.ferry.errors import Blocked, Refused, Stopped, TargetGone
+from tako.ferry.errors import Blocked, NeedsResync, Refused, Stopped, TargetGone
 from tako.ferry.plan import Plan, PlannedTable
 from tako.ferry.reading import Reader
 from tako.ferry.source import Source, facts
@@ -121,6 +121,7 @@ class _Follower:
     amended: Plan | None = None
     batch: int = 0
     consistent: bool = False
+    first: Run | None = None
     last: Run | None = None
     rate: _Rate = field(default_factory=_Rate)
     told: float = 0.0
@@ -156,7 +157,7 @@ class _Follower:
             with reader:
                 try:
                     return self._apply_all(reader, spool, reached, begun)
-                except (Stopped, Blocked) as error:
+                except (Stopped, Blocked, NeedsResync) as error:
                     place, table = (error.place, error.table) if isinstance(error, Stopped) else ("", "")
                     following.stop(self.target, self.plan.hash, error.message, place, table)
                     raise
@@ -197,7 +198,7 @@ class _Follower:
 
     def _prepare(self, begun: Stream) -> None:
         runs = following.runs(self.target, self.plan.hash)
-        self.last = runs[-1]
+        self.first, self.last = runs[0], runs[-1]
         self.batch, self.consistent = begun.batch, begun.consistent
         self._allowed(runs)
         self._take_back()
@@ -436,7 +437,12 @@ class _Follower:
                 batch.add(transaction.changes(), self._amend, skip)
 
     def _unknown(self, transaction: Transaction) -> None:
-        """An XA transaction whose rows stand in the log before the place where we began."""
+        """An XA transaction whose rows stand in the log before the place where we began.
+
+        The copy waited for those that were prepared then (`position.begin`): it has what they were committed with.
+        """
+        if self.first is not None and _is_before(self.first, transaction, self.plan):
+            return
         place = f"{transaction.file}:{transaction.offset}"
         passed, _ = following.passed(self.target, self.plan.hash)
         if place in passed:

@@ -69,6 +69,8 @@ class _Bars:
                 )
             case "reject":
                 self._progress.console.print(f"[red]{event['rows']} rows of {event['table']} were refused[/red]")
+            case "trouble":
+                self._progress.console.print(str(event["message"]), markup=False, style="yellow")
 
     def _bar(self, table: str) -> TaskID:
         if table not in self._bars:
@@ -86,9 +88,52 @@ class _Bars:
         self._progress.update(bar, advance=rows, speed=speed)
 
 
+@contextmanager
+def followed(*, as_json: bool) -> Iterator[Say]:
+    """While a source is followed: how far behind it is on one line of a terminal, lines of what happens elsewhere."""
+    console = Console(stderr=True)
+    if as_json or not console.is_terminal:
+        yield machine() if as_json else narrate
+        return
+    with console.status("following") as status:
+
+        def say(event: dict[str, object]) -> None:
+            if event["event"] == "lag":
+                waiting = int(str(event["spooled"]))
+                rest = f", {waiting / 1e6:,.1f} MB wait" if waiting > 1e5 else ""
+                status.update(f"{event['seconds']} s behind, {event['rows_per_s']:,} rows/s{rest}")
+            elif text := line(event):
+                console.print(text, markup=False, highlight=False)
+
+        yield say
+
+
 def narrate(event: dict[str, object]) -> None:
     """For logs: a line per table and step, not per chunk or second."""
-    if event["event"] in ("chunk", "lag"):
-        return
-    rest = " ".join(f"{name}={value}" for name, value in event.items() if name != "event")
-    sys.stderr.write(f"{event['event']}: {rest}\n" if rest else f"{event['event']}\n")
+    if text := line(event):
+        sys.stderr.write(f"{text}\n")
+
+
+def line(event: dict[str, object]) -> str:
+    """What a person reads of it; empty for what comes all the time."""
+    match event["event"]:
+        case "chunk" | "lag":
+            return ""
+        case "verified":
+            return f"{event['table']}: {event['rows']:,} rows compared"
+        case "cutover":
+            failed = f", and failed: {event['error']}" if event["error"] else ""
+            return f"  {event['step']}: {event['seconds']:.2f} s{failed}"
+        case "step":
+            return f"{event['n']} of {event['of']}: {event['statement']}"
+        case "trouble":
+            return str(event["message"])
+        case "following":
+            return f"Following from {event['gtid'] or event['file']}."
+        case "done":
+            return "The cutover is done."
+        case "consistent":
+            return "The target is consistent: every change up to the end of the copy has been applied."
+        case name:
+            rest = " ".join(f"{key}={value}" for key, value in event.items() if key != "event")
+            return f"{name}: {rest}" if rest else str(name)

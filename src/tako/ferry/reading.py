@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from tako.ferry import amending
 from tako.ferry.changes import Amended
-from tako.ferry.errors import SourceGone, Stopped
+from tako.ferry.errors import NeedsResync, SourceGone, Stopped
 from tako.ferry.plan import Plan
 from tako.ferry.source import Source, position
 from tako.ferry.source.binlog import asking, decoding, gtid, stream
@@ -77,7 +77,7 @@ class Reader:
             asker.close()
 
     def _read(self, source: Source, at: From, decoders: Decoders) -> Iterator[Transaction | Quiet]:
-        self._same_server(source, at)
+        self._same_history(source, at)
         assembler = Assembler(
             decoders, lambda *about: self._amended(decoders, *about), mariadb=source.is_mariadb, passed=self.passed
         )
@@ -86,8 +86,15 @@ class Reader:
                 return
             yield from assembler.feed(event)
 
-    def _same_server(self, source: Source, at: From) -> None:
+    def _same_history(self, source: Source, at: From) -> None:
+        """What answers may be another server than before; its log must still continue what the target has."""
         if at.gtid:
+            if lacking := position.lacking(source, at.gtid):
+                raise NeedsResync(
+                    f"The source needs resync: the target has transactions that it has not ({lacking}). It was "
+                    "replaced by a replica that had not read them, or has lost the end of its log. `tako ferry abort` "
+                    "and copy anew."
+                )
             return
         found = position.identity(source)
         if found != self.server_id:

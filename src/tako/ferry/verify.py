@@ -56,6 +56,15 @@ class Difference:
     columns: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Unlike:
+    """A difference, and what both sides had."""
+
+    difference: Difference
+    source: list[bytes | None] | None
+    target: list[bytes | None] | None
+
+
 @dataclass(slots=True)
 class Result:
     """Of one table. `accepted` rows are missing because somebody gave them up by name."""
@@ -228,19 +237,14 @@ class _Comparison:
     def _without_key(self) -> None:
         """Rows can only be counted, not named."""
         self._result.pieces = 1
-        ours, theirs = self._both(self._sql.source_sum("TRUE"), self._sql.target_sum("TRUE"))
-        for _ in range(SETTLINGS if self._settle else 0):
-            if ours == theirs:
-                break
-            before = self._source.rows(self._sql.source_sum("TRUE"))
-            self._settled()
-            ours, theirs = self._both(self._sql.source_sum("TRUE"), self._sql.target_sum("TRUE"))
-            if _numbers(before) == ours:
-                break
-        else:
-            if self._settle and ours != theirs:
-                self._result.moving = 1
-                return
+        looks = [self._both(self._sql.source_sum("TRUE"), self._sql.target_sum("TRUE"))]
+        while self._settle and looks[-1][0] != looks[-1][1] and len(looks) <= SETTLINGS:
+            self._settle()
+            looks.append(self._both(self._sql.source_sum("TRUE"), self._sql.target_sum("TRUE")))
+        ours, theirs = looks[-1]
+        if ours != theirs and any(look != looks[-1] for look in looks[1:]):
+            self._result.moving = 1
+            return
         self._result.rows = int(str(ours[0][0]))
         if ours != theirs:
             self._result.different = max(1, abs(int(str(ours[0][0])) - int(str(theirs[0][0]))))
@@ -323,36 +327,21 @@ class _Comparison:
             self._settle()
 
     def _lasting(self, keys: Sequence[Key]) -> list[Difference]:
-        """Rows that differ when the stream has passed them, and that the source has not changed meanwhile."""
-        found: list[Difference] = []
-        left = [difference.key for difference in self._compared(keys)]
+        """Rows that differ in every look, and whose two sides stayed as they were through all of them.
+
+        A row that only read the same before and after may have changed twice between, and the target shows the middle.
+        """
+        left = list(self._unlike(keys))
+        looks: list[dict[Key, _Unlike]] = []
         for _ in range(SETTLINGS):
             if not left:
-                break
-            before = self._source_lines_of(left)
+                return []
             self._settled()
-            differing = self._compared(left)
-            after = self._source_lines_of(left)
-            still = [difference for difference in differing if self._is_still(difference.key, before, after)]
-            found += still
-            lasting = {difference.key for difference in still}
-            left = [difference.key for difference in differing if difference.key not in lasting]
-        self._result.moving += len(left)
-        return found
-
-    def _source_lines_of(self, keys: Sequence[Key]) -> dict[Key, bytes]:
-        width = len(self._table.key)
-        columns = self._table.columns
-        places = [columns.index(column) for column in self._table.key_columns]
-        found = {}
-        for line in self._source_lines(keys, columns):
-            fields = line.split(b"\t")
-            key = tuple((values.value(fields[place]) or b"").decode("latin1") for place in places)
-            found[key[:width]] = line
-        return found
-
-    def _is_still(self, key: Key, before: dict[Key, bytes], after: dict[Key, bytes]) -> bool:
-        return before.get(key) == after.get(key)
+            looks.append(self._unlike(left))
+            left = list(looks[-1])
+        lasting = [key for key in left if all(look.get(key) == looks[0].get(key) for look in looks)]
+        self._result.moving += len(left) - len(lasting)
+        return [looks[-1][key].difference for key in lasting]
 
     def _is_given_up(self, difference: Difference) -> bool:
         given_up = difference.what == "missing" and (self._table.source, difference.key) in self._given_up
@@ -360,28 +349,34 @@ class _Comparison:
         return given_up
 
     def _compared(self, keys: Sequence[Key]) -> list[Difference]:
+        return [unlike.difference for unlike in self._unlike(keys).values()]
+
+    def _unlike(self, keys: Sequence[Key]) -> "dict[Key, _Unlike]":
+        """Those of the rows that are not the same on both sides."""
         ours = self._whole(self._source_lines(keys, self._table.columns))
         theirs = self._whole(
             self._target.lines(mend.rows(self._target, self._plan.target.schema, self._table, _utf8(keys)))
         )
-        differences = []
+        found = {}
         for canonical in ours.keys() | theirs.keys():
             key, source = ours.get(canonical, ((), None))
             other, target = theirs.get(canonical, ((), None))
+            columns: tuple[str, ...] = ()
             if source is None or target is None:
                 what = "missing" if target is None else "extra"
-                differences.append(Difference(self._table.source, key or other, what))
-                continue
-            columns = tuple(
-                column.source
-                for column, a, b in zip(self._table.columns, source, target, strict=True)
-                if not (
-                    values.equal(a, b, column.compare) or values.equal(values.repaired(a, column), b, column.compare)
-                )
-            )
-            if columns:
-                differences.append(Difference(self._table.source, key, "different", columns))
-        return differences
+            else:
+                what, columns = "different", self._unequal(source, target)
+            if source is None or target is None or columns:
+                difference = Difference(self._table.source, key or other, what, columns)
+                found[difference.key] = _Unlike(difference, source, target)
+        return found
+
+    def _unequal(self, source: list[bytes | None], target: list[bytes | None]) -> tuple[str, ...]:
+        return tuple(
+            column.source
+            for column, a, b in zip(self._table.columns, source, target, strict=True)
+            if not (values.equal(a, b, column.compare) or values.equal(values.repaired(a, column), b, column.compare))
+        )
 
     def _source_lines(self, keys: Sequence[Key], columns: Sequence[object]) -> Iterator[bytes]:
         chosen = [column for column in self._table.columns if column in columns]

@@ -48,6 +48,12 @@ class Metrics(Watch):
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self._queued = Gauge(
+            "tako_responses_queued",
+            "Responses that wait for their turn now.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         self._ended = Counter(
             "tako_responses_ended",
             "Responses whose end is stored. The reason is empty for those that are complete.",
@@ -62,7 +68,7 @@ class Metrics(Watch):
         )
         self._first_token = Histogram(
             "tako_first_token_seconds",
-            "From the stored question to the first text of its answer.",
+            "From the stored question to the first text of its answer, the wait for its turn included.",
             ("model",),
             registry=registry,
             buckets=_FIRST_TOKENS,
@@ -139,8 +145,9 @@ class Metrics(Watch):
     def refused(self) -> None:
         self._refused.inc()
 
-    def running(self, count: int) -> None:
-        self._running.set(count)
+    def running(self, running: int, queued: int) -> None:
+        self._running.set(running)
+        self._queued.set(queued)
 
     def first_token(self, generation: Generation, seconds: float) -> None:
         if generation.response.purpose == "answer":  # nobody waits for a title

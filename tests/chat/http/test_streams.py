@@ -138,6 +138,7 @@ async def raw_reader(site: Inside, response_id: str) -> socket.socket:
 LONG = ["x" * 50_000] * 200
 
 
+@pytest.mark.slow
 async def test_a_reader_that_takes_no_byte_is_dropped_and_harms_nobody(open_site: Open, upstream: Upstream) -> None:
     """Its answer and all other readers go on; what is in flight for it stays bounded."""
     async with open_site(heartbeat=0.1, stalled_reader=0.5) as site:
@@ -158,6 +159,7 @@ async def test_a_reader_that_takes_no_byte_is_dropped_and_harms_nobody(open_site
         assert len(text_of(events((await other).content))) == 10_000_004
 
 
+@pytest.mark.slow
 async def test_a_reader_that_takes_a_little_at_a_time_is_not_dropped(open_site: Open, upstream: Upstream) -> None:
     """Only one that takes no byte for that long is: a phone in a tunnel takes some."""
     async with open_site(heartbeat=0.1, stalled_reader=1.0) as site:
@@ -227,6 +229,7 @@ async def test_a_full_disk_stops_answers_and_space_lets_them_go_on(
         assert (await site.client.get("/readyz")).status_code == 200
 
 
+@pytest.mark.slow
 async def test_a_branch_of_ten_thousand_messages_is_asked_and_read(site: Inside, upstream: Upstream) -> None:
     """Ancestors are walked only until the budget is full; items come in pages, in both directions."""
     conversation = (await site.client.post("/v1/conversations", json={})).json()["id"]

@@ -45,6 +45,7 @@ async def test_a_child_that_nobody_waits_for_any_more_ends(monkeypatch: pytest.M
     await provider.close()
 
 
+@pytest.mark.slow
 async def test_all_serving_processes_of_a_folder_share_one_child(tmp_path: Path) -> None:
     """Asked at the same moment, one of them starts it; when it dies, the next one that is asked starts another."""
     one, other = LocalProvider(LocalSettings(), tmp_path), LocalProvider(LocalSettings(), tmp_path)

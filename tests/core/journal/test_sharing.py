@@ -318,3 +318,25 @@ async def test_what_a_failed_transaction_made_ours_is_found(party: Party, monkey
     monkeypatch.setattr(ben, "_left", left)
     assert await ben.beat() == [Left("log_1", 2, {})]
     assert await ben.beat() == []
+
+
+async def test_what_was_given_back_is_handed_out_again(party: Party) -> None:
+    """Who was handed a dead process's log could not open it: nobody waits in vain, and it is not forgotten."""
+    ann, ben = await met(party)
+    log = await party.begin(ann)
+    log.append(b"second")
+    await log.wait(1)
+    await party.lapse(ann)
+    (left,) = await ben.beat()
+    assert await ben.beat() == [], "somebody has it"
+    waiting = asyncio.create_task(ben.attended(left.log_id))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    ben.give_back(left)
+    await waiting
+    (again,) = await ben.beat()
+    assert again == left
+    taken = ben.open(again.log_id, again.epoch, [b"first", *again.entries.values()])
+    assert taken.entries == [b"first", b"second"]
+    assert await ben.beat() == []
+    await party.end(ben, taken)

@@ -1,5 +1,7 @@
 """The page in a real browser: ask, watch, refresh, come back from another device, and find what one did."""
 
+from collections.abc import Callable
+
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
@@ -14,6 +16,7 @@ from tests.support.page import (
     opened,
     questions,
     same_as_stored,
+    set_up,
     sign_in,
     sign_up,
     stored,
@@ -359,3 +362,31 @@ async def test_a_foreign_conversation_is_not_there(
     await expect(stranger.get_by_role("alert")).to_contain_text("not here any more")
     await expect(stranger.get_by_text("my secret")).to_have_count(0)
     assert (await stored(tab))["messages"]
+
+
+async def test_who_waits_for_a_turn_sees_how_many_come_before(
+    context: BrowserContext, serve: Callable[..., Site], upstream: Upstream
+) -> None:
+    site = serve('user_slots = 1\ntitle_model = "prefixing"\n')
+    await site.server.start()
+    await set_up(context, site.server)
+    gate = Gate()
+    upstream.script = [Say("one"), gate, Finish()]
+    first, second, third = [await opened(context, site.server.url) for _ in range(3)]
+    await ask(first, "first")
+    await expect(answer(first)).to_have_text("one")
+    upstream.script = says("two")
+    await ask(second, "second")
+    await expect(second.locator(".waiting")).to_have_text("Next in line")
+    await ask(third, "third")
+    await expect(third.locator(".waiting")).to_have_text("1 answer before this one")
+    await third.reload()
+    await expect(third.locator(".waiting")).to_have_text("1 answer before this one")
+    await second.get_by_role("button", name="Stop").click()
+    await ended(second)
+    await expect(third.locator(".waiting")).to_have_text("Next in line")
+    gate.opened.set()
+    await expect(answer(third)).to_have_text("two")
+    for tab in (first, third):
+        await ended(tab)
+        await same_as_stored(tab)

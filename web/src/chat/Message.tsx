@@ -59,7 +59,7 @@ function Answer({ message, siblings, asked, last, acts }: Props) {
       <Mark size={26} waving={running} />
       <div className="body">
         <Reasoning text={shown.reasoning} growing={running && shown.text === ""} />
-        {waiting && <p className="waiting"><span>{words.waiting}</span></p>}
+        {waiting && <p className="waiting" role="status"><span>{message.running?.place ? words.place(message.running.place) : words.waiting}</span></p>}
         <div className={running ? "text growing" : "text"} aria-live={last ? "polite" : undefined} aria-busy={running}><Markdown text={shown.text} growing={running} /></div>
         <Ending shown={shown}>
           {last && !asked && shown.text !== "" && (

@@ -31,10 +31,10 @@ test("what the server has given is not shown a second time", () => {
 
 test("a stream is shown for the response that it belongs to, and for no other", () => {
   const live = { connected: true, answer: { ...NOTHING_YET, response: "resp_1", text: "streamed" } };
-  const running = { response_id: "resp_1", cursor: 0 };
+  const running = { response_id: "resp_1", cursor: 0, place: null };
   const place = (more: Partial<Message>, asked = false) => ({ message: message("a2", "q1", [], { status: "in_progress", ...more }), asked });
   expect(shownOf(place({ running }), live)).toMatchObject({ text: "streamed", status: "in_progress" });
-  expect(shownOf(place({ running: { response_id: "resp_2", cursor: 0 } }), live).text).toBe("a2");
+  expect(shownOf(place({ running: { response_id: "resp_2", cursor: 0, place: null } }), live).text).toBe("a2");
   expect(shownOf(place({ status: "completed" }), live)).toMatchObject({ text: "a2", status: "completed" });
   expect(shownOf(place({ status: "incomplete" }, true), live).text).toBe("streamed");
 });

@@ -105,6 +105,7 @@ export const en = {
   thinking: "Thinking…",
   thought: "Thoughts",
   waiting: "Waiting for the first word",
+  place: (place: number) => place === 1 ? "Next in line" : `${place - 1} ${place === 2 ? "answer" : "answers"} before this one`,
   queued: "Waiting for its turn",
   regenerate: "Answer again",
   edit: "Edit the question",

@@ -102,6 +102,7 @@ export const zh: Words = {
   thinking: "思考中…",
   thought: "思考过程",
   waiting: "正在等待第一个字",
+  place: (place) => place === 1 ? "排队中，下一个就是你" : `排队中，前面还有 ${place - 1} 个`,
   queued: "排队中",
   regenerate: "重新回答",
   edit: "修改问题",

@@ -199,7 +199,12 @@ class ResponsesEndpoint:
         for entry in self._entries(row, log):
             state.feed(entry)
         last = (b"x-last-sequence-number", str(state.next - 1).encode())
-        await send_json(send, 200, state.response(), [*headers, last])
+        await send_json(send, 200, {**state.response(), **await self._queue(log)}, [*headers, last])
+
+    async def _queue(self, log: Log | None) -> dict[str, Any]:
+        """The place of a response whose turn has not come. Not among its events: other clients know none such."""
+        place = await answers.place(self.chat, log)
+        return {} if place is None else {"queue": {"place": place}}
 
     def _entries(self, row: Response, log: Log | None) -> Iterator[AnyEntry]:
         if log is not None:

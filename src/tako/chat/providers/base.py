@@ -13,7 +13,7 @@ class Model:
 
     `id` is what clients send; `context_tokens` bounds input plus output; `prefix` says whether the upstream
     can go on from a text that it has begun (then a lost answer is continued, not closed). `demo`: it only shows that
-    the site works, and is asked for nothing that it was not chosen for.
+    the site works, and is asked for nothing that it was not chosen for. `slots` answers at once, 0 for no limit.
     """
 
     id: str
@@ -24,6 +24,7 @@ class Model:
     prefix: bool = False
     note: str | None = None
     demo: bool = False
+    slots: int = 0
 
 
 @dataclass(frozen=True, slots=True)

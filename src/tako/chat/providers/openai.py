@@ -103,6 +103,7 @@ class OpenAIProvider:
                 prefix=model.prefix != "no",
                 note=self._note,
                 demo=self._demo,
+                slots=model.slots,
             )
             for model in self.settings.models
         ]

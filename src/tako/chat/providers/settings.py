@@ -16,7 +16,8 @@ LimitField = Literal["max_tokens", "max_completion_tokens"]
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
     """`upstream_model` is what the upstream calls it, where that differs from `id`. `prefix` says how the upstream
-    continues a text that it has begun: not at all, from a last assistant message, or as DeepSeek does."""
+    continues a text that it has begun: not at all, from a last assistant message, or as DeepSeek does. `slots` answers
+    at once, 0 for no limit: others wait for their turn."""
 
     id: str
     name: str | None = None
@@ -24,6 +25,7 @@ class ModelSettings:
     context_tokens: int = 8192
     max_output_tokens: int = 4096
     prefix: Prefix = "no"
+    slots: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pymysql
-from pymysql.constants import CLIENT
+from pymysql.constants import CLIENT, ER
 
-from tako.ferry.errors import BadRules, SourceGone
+from tako.ferry.errors import BadRules, SnapshotLost, SourceGone
 
 PASSWORD = "TAKO_FERRY_SOURCE_PASSWORD"
 # What a site has set globally must change no value: a select limit would cut tables, PAD_CHAR_TO_FULL_LENGTH pad.
@@ -111,6 +111,8 @@ def told(address: Address) -> Iterator[None]:
         yield
     except (pymysql.err.OperationalError, pymysql.err.InterfaceError, OSError) as error:
         said = error.args[-1] if error.args else error
+        if error.args[:1] == (ER.TABLE_DEF_CHANGED,):
+            raise SnapshotLost(f"The source {address.shown} failed: {said}.") from error
         raise SourceGone(
             f"The source {address.shown} failed: {said}. When it answers again, run the same command again."
         ) from error

@@ -42,6 +42,8 @@ def begin(source: Source, *, insist: bool) -> Position:
     if not int(source.value("SELECT @@log_bin")):
         return Position("", "", 0, True, identity(source))
     at = current(source)
+    if not at.gtid and not source.is_mariadb:
+        at = _rotated(source)
     waited_for = _prepared(source)
     for _ in range(XA_TRIES):
         if not waited_for & _prepared(source):
@@ -56,6 +58,17 @@ def begin(source: Source, *, insist: bool) -> Position:
         )
     # Without GTIDs, MySQL's file is ahead of what can be seen: its beginning is right (see `_mysql`).
     return at if at.gtid or source.is_mariadb else Position("", at.file, 4, False, at.server_id)
+
+
+def _rotated(source: Source) -> Position:
+    """A new file, where the user may have one: the beginning of the old one may be far back, with statements in it that
+    the plan knows already."""
+    try:
+        source.execute("FLUSH BINARY LOGS")
+    except SourceGone as error:
+        if "denied" not in error.message:
+            raise
+    return current(source)
 
 
 def _prepared(source: Source) -> frozenset[str]:
@@ -135,6 +148,15 @@ def _log_status(source: Source) -> tuple[str, str]:
         "SELECT local->>'$.binary_log_file', local->>'$.gtid_executed' FROM performance_schema.log_status"
     )
     return str(file), "".join(str(gtid or "").split())
+
+
+def lacking(source: Source, gtid: str) -> str:
+    """Transactions of the set that this server never had. MariaDB looks for itself when it is asked for its log; MySQL
+    misses only those with its own name."""
+    if source.is_mariadb:
+        return ""
+    found = source.value("SELECT GTID_SUBTRACT(%s, @@global.gtid_executed)", [gtid])
+    return "".join(str(found or "").split())
 
 
 def identity(source: Source) -> str:

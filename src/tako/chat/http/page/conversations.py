@@ -167,7 +167,9 @@ def message(shown: branches.ShownMessage) -> shapes.Message:
         created_at=row.created_at // _SECOND,
         running=None
         if shown.running is None
-        else shapes.Running(response_id=shown.running.response_id, cursor=shown.running.cursor),
+        else shapes.Running(
+            response_id=shown.running.response_id, cursor=shown.running.cursor, place=shown.running.place
+        ),
     )
 
 

@@ -67,10 +67,12 @@ class Failure(Shape):
 
 
 class Running(Shape):
-    """Where to join: the stream of `response_id` after `cursor` brings what `items` lack, and nothing else."""
+    """Where to join: the stream of `response_id` after `cursor` brings what `items` lack, and nothing else. `place`: in
+    the line of its model, while its turn has not come."""
 
     response_id: str
     cursor: int
+    place: int | None = None
 
 
 class Message(Shape):
@@ -227,6 +229,8 @@ class Hint(Shape):
     """An event of the feed, whose name says what happened to the conversation `id`: created, running, ended, titled,
     changed, deleted. What is shown with this `version` or a newer one is up to date. `event: ready` (the feed is
     connected: read your lists now) and `event: reload` (hints were lost: read them again) have no fields.
+
+    `queued`: an answer in it waits for its turn, and its place is `version` now, or 0 when its turn has come.
 
     In the owner's feed, `began` (version 1) and `ended` (version 2) of the response `id`."""
 
