@@ -5,19 +5,19 @@ import os
 import re
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
 from tako.core.db import Database
 from tako.core.journal.models import logs, processes
+from tako.metrics.shared import count_together, folder
 from tests.conftest import Site
 from tests.support.postgres import Postgres
 from tests.support.scrape import TOKEN, Scraped, scrape
 from tests.support.upstream import Finish, Gate, Say, Upstream, answer
 from tests.test_workers import ready
-
-pytestmark = [pytest.mark.slow]
 
 LEASE = 1.5
 
@@ -39,6 +39,7 @@ async def scraped_until(site: Site, true: Callable[[Scraped], bool]) -> Scraped:
     return seen
 
 
+@pytest.mark.slow
 async def test_whichever_worker_is_scraped_tells_of_all_and_what_a_dead_one_counted_stays(
     site: Site, upstream: Upstream
 ) -> None:
@@ -80,11 +81,11 @@ async def owner_of(site: Site, response_id: str) -> int:
     return int(name.rpartition(":")[2])
 
 
-async def test_a_new_start_begins_to_count_anew(site: Site, upstream: Upstream) -> None:
+def test_a_new_start_begins_to_count_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prometheus sees a counter that begins at zero, not files of processes that are long gone."""
-    upstream.script = answer("two arms")
-    assert (await site.client.post("/v1/responses", json={"model": "scripted", "input": "hi"})).status_code == 200
-    assert await site.server.stop() == 0
-    await site.start()
-    seen = await scrape(site.server.url)
-    assert seen.value("tako_responses_ended_total") is None
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "what it was before comes back")
+    (tmp_path / "8000").mkdir()
+    (tmp_path / "8000" / "counter_1.db").write_bytes(b"old")
+    count_together(tmp_path / "8000")
+    assert list((tmp_path / "8000").iterdir()) == []
+    assert folder() == str(tmp_path / "8000")
