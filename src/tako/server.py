@@ -7,12 +7,12 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 import uvicorn
@@ -38,6 +38,7 @@ from tako.chat.providers.local import LocalProvider
 from tako.chat.providers.openai import OpenAIProvider
 from tako.chat.providers.settings import local_settings, provider_settings
 from tako.chat.responses import Chat, Limits
+from tako.chat.watch import Watch
 from tako.core.accounts import http as accounts_http
 from tako.core.accounts import owner_http as accounts_owner_http
 from tako.core.accounts import store as accounts_store
@@ -59,8 +60,14 @@ from tako.core.site import http as site_http
 from tako.core.site.settings import Choices, SiteSettings
 from tako.core.sole import only_one
 from tako.core.sse import Wheel
+from tako.metrics import http as metrics_http
+from tako.metrics.shared import count_together
 from tako.settings import ON_THE_PAGE, Loaded, Settings, fixed
 from tako.workers import supervise
+
+if TYPE_CHECKING:
+    from tako.metrics.prometheus import Metrics
+    from tako.traces import Traces
 
 _log = structlog.get_logger("tako.server")
 
@@ -86,7 +93,14 @@ def serve(loaded: Loaded) -> int:
             runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
             return runner.run(_serve(loaded, listener, announce=number == 0))
 
-        return work() if settings.workers == 1 else supervise(settings.workers, work)
+        return work() if settings.workers == 1 else supervise(settings.workers, work, _counting(settings, listener))
+
+
+def _counting(settings: Settings, listener: socket.socket) -> Callable[[int], None]:
+    """Workers count together, if at all. The port tells apart what two servers keep in one data folder."""
+    if settings.metrics_token is None:
+        return lambda process_id: None
+    return count_together(settings.data / "metrics" / str(listener.getsockname()[1]))
 
 
 async def _serve(loaded: Loaded, listener: socket.socket, *, announce: bool) -> int:
@@ -139,6 +153,7 @@ class Site:
         api: FastAPI,
         responses: ResponsesEndpoint,
         streams: Sequence[Streams],
+        traces: "Traces | None" = None,
     ) -> None:
         self.db = db
         self.chat = chat
@@ -146,10 +161,13 @@ class Site:
         self.api = api
         self._responses = responses
         self._streams = streams
+        self._serve: App = traces.around(self._answer) if traces is not None else self._answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["tako.request_id"] = identifier = request_id(scope)
         started = False
 
@@ -157,6 +175,7 @@ class Site:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                scope["tako.status"] = message["status"]
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", identifier.encode())]
             await send(message)
 
@@ -224,12 +243,15 @@ async def _opened(loaded: Loaded) -> AsyncIterator[Site]:
         configured.append(LocalProvider(local, settings.data))
     every = min(settings.lease / 3, settings.heartbeat)
     async with (
+        _looked_at(settings) as outside,
         Database(settings.database, max_pages=settings.max_database_pages, lease=settings.lease) as db,
         _bus(db) as bus,
         _site_settings(loaded, db, bus) as own,
-        Journal(db, bus, interval=settings.commit_interval, lease=settings.lease, every=every) as journal,
+        Journal(
+            db, bus, interval=settings.commit_interval, lease=settings.lease, every=every, watch=outside.watch
+        ) as journal,
         Wheel(heartbeat=settings.heartbeat, stalled_after=settings.stalled_reader) as wheel,
-        chat_app.opened(db, bus, journal, Feed(bus), configured, _chat_settings(settings, own)) as chat,
+        chat_app.opened(db, bus, journal, Feed(bus), configured, _chat_settings(settings, own), outside.watch) as chat,
     ):
         authenticator = Authenticator(db, Proxies(settings.trusted_proxies), settings.public_url)
         accounts = Accounts(db, own, settings.session_days, SignInLimit())
@@ -238,10 +260,11 @@ async def _opened(loaded: Loaded) -> AsyncIterator[Site]:
             chat, authenticator, wheel, tails, settings.foreground_grace, settings.max_body_bytes
         )
         page = PageStreams(chat, authenticator, wheel, tails, settings.max_body_bytes)
-        ferry = _ferry(settings, authenticator, wheel)
-        api = _api(settings, accounts, chat, authenticator, ferry)
         async with running(revocations=_revoke(db, wheel, journal.every), purge=_purge(db, chat)):
-            yield Site(db, chat, wheel, api, endpoint, [page, ferry.feed] if ferry else [page])
+            ferry = _ferry(settings, authenticator, wheel)
+            api = _api(settings, accounts, chat, authenticator, outside.metrics, ferry)
+            streams: list[Streams] = [page, ferry.feed] if ferry else [page]
+            yield Site(db, chat, wheel, api, endpoint, streams, outside.traces)
 
 
 async def openapi() -> dict[str, Any]:
@@ -279,6 +302,43 @@ def _chat_settings(settings: Settings, own: SiteSettings) -> chat_app.ChatSettin
 
 
 @dataclass(frozen=True, slots=True)
+class _Outside:
+    """Who looks at this process from outside."""
+
+    watch: Watch
+    metrics: "Metrics | None" = None
+    traces: "Traces | None" = None
+
+
+@asynccontextmanager
+async def _looked_at(settings: Settings) -> AsyncIterator[_Outside]:
+    """By nobody, unless the settings say so: only then are the libraries loaded."""
+    async with contextlib.AsyncExitStack() as stack:
+        traces = None
+        if settings.otlp_endpoint is not None:
+            traces = await stack.enter_async_context(_traces(settings.otlp_endpoint))
+        trace = traces.of if traces is not None else None
+        if settings.metrics_token is None:
+            yield _Outside(Watch(trace), None, traces)
+            return
+        from tako.metrics.prometheus import Metrics
+
+        metrics = Metrics(trace)
+        yield _Outside(metrics, metrics, traces)
+
+
+def _traces(endpoint: str) -> AbstractAsyncContextManager["Traces"]:
+    try:
+        from tako import traces
+    except ImportError as error:
+        raise Misconfigured(
+            f"otlp_endpoint needs a package that is not installed ({error.name}): pip install 'tako[traces]', or, in a "
+            "checkout, .venv/bin/uv sync --frozen --inexact --extra traces."
+        ) from error
+    return traces.opened(endpoint)
+
+
+@dataclass(frozen=True, slots=True)
 class _Ferry:
     """The place of the owner's page that shows a migration; `paths` are for the document at /openapi.json."""
 
@@ -291,15 +351,20 @@ def _ferry(settings: Settings, authenticator: Authenticator, wheel: Wheel) -> _F
     if settings.ferry_plan is None:
         return None
     from tako.ferry import http as ferry_http  # drivers and decoders, which other sites need not wait for
-    from tako.ferry.watch import Watch
+    from tako.ferry.watch import Watch as Migration
 
-    watch = Watch(settings.ferry_plan)
+    watch = Migration(settings.ferry_plan)
     feed = ferry_http.FerryFeed(watch, authenticator, wheel)
     return _Ferry(ferry_http.router(watch, authenticator), feed, ferry_http.PATHS)
 
 
 def _api(
-    settings: Settings, accounts: Accounts, chat: Chat, authenticator: Authenticator, ferry: _Ferry | None
+    settings: Settings,
+    accounts: Accounts,
+    chat: Chat,
+    authenticator: Authenticator,
+    metrics: "Metrics | None",
+    ferry: _Ferry | None,
 ) -> FastAPI:
     api = FastAPI(
         title="Tako",
@@ -314,8 +379,16 @@ def _api(
         async with chat.db.read() as connection:
             return await ledger.tokens_on(connection, now(), users)
 
-    places = ["ferry"] if ferry else []
-    api.include_router(site_http.router(accounts.site, authenticator, chat.catalog.has_real, chat.catalog.has, places))
+    api.include_router(
+        site_http.router(
+            accounts.site,
+            authenticator,
+            chat.catalog.has_real,
+            chat.catalog.has,
+            places=["ferry"] if ferry else [],
+            next_version=settings.next_version == "on",
+        )
+    )
     api.include_router(accounts_http.router(accounts, authenticator))
     api.include_router(accounts_owner_http.router(accounts.db, authenticator, tokens_today))
     api.include_router(owner_http.router(chat, authenticator))
@@ -336,6 +409,7 @@ def _api(
             {"status": problem_now or "ok", "running": len(chat.generations)}, status_code=503 if problem_now else 200
         )
 
+    api.include_router(metrics_http.router(metrics, settings.metrics_token))
     api.mount("/", Pages())
 
     @api.exception_handler(TakoError)
