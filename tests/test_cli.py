@@ -143,7 +143,25 @@ def test_config_shows_every_setting_but_no_secret(shell: Shell) -> None:
     shown = shell.succeeds("config", "--json", TAKO_DATABASE_URL="postgresql://tako:s3cret@db/tako")
     assert "s3cret" not in shown
     assert '"source": "TAKO_DATABASE_URL"' in shown
+    assert "s3cret" not in shell.succeeds("config", TAKO_VALKEY_URL="valkey://:s3cret@a,b/1")
     assert '"value": 8000' in shown
+
+
+def test_valkey_without_postgresql_is_told(shell: Shell) -> None:
+    assert "on SQLite one process serves the site" in shell.fails(
+        "serve", "--port", "0", TAKO_VALKEY_URL="valkey://cache", code=2
+    )
+
+
+def test_a_wrong_address_of_valkey_is_told_without_the_password(shell: Shell) -> None:
+    told = shell.fails(
+        *("serve", "--port", "0"),
+        code=2,
+        TAKO_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none",
+        TAKO_VALKEY_URL="http://:s3cret@cache",
+    )
+    assert "valkey_url must look like" in told
+    assert "s3cret" not in told
 
 
 def test_misconfiguration_ends_with_code_2(shell: Shell) -> None:
