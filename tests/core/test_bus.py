@@ -1,76 +1,65 @@
 """Hints between processes, through a real PostgreSQL, and through a real Valkey, alone and as a cluster, beside it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
 
 import psycopg
 import pytest
 
-from tako.core import postgres_bus, valkey, valkey_bus
 from tako.core.bus import FEED, LOGS, Bus, reloading
 from tako.core.db import Database
 from tako.core.errors import Unavailable
+from tests.support.buses import Buses
 from tests.support.postgres import Postgres
 from tests.support.valkey import Cluster, Valkey
 
 pytestmark = pytest.mark.slow
 
 
-class Site:
-    """Makes buses of one site, and cuts them off."""
+Cut = Callable[[], None]
 
-    def __init__(self, url: str, valkey_url: str | None, servers: list[Valkey]) -> None:
-        self._db = Database(url)
-        self._url = url
-        self._valkey_url = valkey_url
-        self._servers = servers
-        self._stack = AsyncExitStack()
 
-    async def __aenter__(self) -> "Site":
-        await self._stack.enter_async_context(self._db)
-        return self
+@pytest.fixture(params=["postgresql", "valkey", "valkey cluster"])
+def valkey_url(request: pytest.FixtureRequest) -> str | None:
+    if request.param == "postgresql":
+        return None
+    server: Valkey | Cluster = request.getfixturevalue(request.param.replace(" ", "_"))
+    return server.url
 
-    async def __aexit__(self, *exc: object) -> None:
-        await self._stack.aclose()
 
-    async def bus(self) -> Bus:
-        notifications = await self._stack.enter_async_context(postgres_bus.opened(self._db.url))
-        if self._valkey_url is None:
-            return notifications
-        server = await self._stack.enter_async_context(valkey.opened(valkey.parse_url(self._valkey_url)))
-        return await self._stack.enter_async_context(valkey_bus.opened(server, self._db, notifications))
+@pytest.fixture
+def url(postgres: Postgres) -> str:
+    return postgres.new_database()
 
-    def cut_off(self) -> None:
-        for server in self._servers:
-            server("CLIENT", "KILL", "TYPE", "normal")
-            server("CLIENT", "KILL", "TYPE", "pubsub")
-        if not self._servers:
-            with psycopg.connect(self._url, autocommit=True) as killer:
+
+@pytest.fixture
+def cut_off(request: pytest.FixtureRequest, url: str, valkey_url: str | None) -> Cut:
+    """Breaks every connection of every bus."""
+
+    def cut() -> None:
+        if valkey_url is None:
+            with psycopg.connect(url, autocommit=True) as killer:
                 killer.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                     "WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 )
+            return
+        cluster = "," in valkey_url
+        server: Valkey | Cluster = request.getfixturevalue("valkey_cluster" if cluster else "valkey")
+        for node in server.nodes:
+            node("CLIENT", "KILL", "TYPE", "normal")
+            node("CLIENT", "KILL", "TYPE", "pubsub")
 
-
-@pytest.fixture(params=["postgresql", "valkey", "valkey cluster"])
-async def site(request: pytest.FixtureRequest, postgres: Postgres) -> AsyncIterator[Site]:
-    url = postgres.new_database()
-    if request.param == "postgresql":
-        made = Site(url, None, [])
-    elif request.param == "valkey":
-        server: Valkey = request.getfixturevalue("valkey")
-        made = Site(url, server.url, [server])
-    else:
-        cluster: Cluster = request.getfixturevalue("valkey_cluster")
-        made = Site(url, cluster.url, list(cluster.nodes))
-    async with made:
-        yield made
+    return cut
 
 
 @pytest.fixture
-async def buses(site: Site) -> tuple[Bus, Bus]:
-    return await site.bus(), await site.bus()
+async def buses(url: str, valkey_url: str | None) -> AsyncIterator[tuple[Bus, Bus]]:
+    async with Database(url) as db, Buses(db) as made:
+        if valkey_url is None:
+            yield await made.notifications(), await made.notifications()
+        else:
+            yield await made.with_valkey(valkey_url), await made.with_valkey(valkey_url)
 
 
 async def test_the_others_hear_what_one_tells(buses: tuple[Bus, Bus]) -> None:
@@ -88,14 +77,14 @@ async def test_the_others_hear_what_one_tells(buses: tuple[Bus, Bus]) -> None:
     assert echo == []
 
 
-async def test_who_was_cut_off_is_told_so_and_hears_again(buses: tuple[Bus, Bus], site: Site) -> None:
+async def test_who_was_cut_off_is_told_so_and_hears_again(buses: tuple[Bus, Bus], cut_off: Cut) -> None:
     """A gap means: read everything. What is told afterwards arrives as before."""
     ann, ben = buses
     gap = asyncio.Event()
     heard: asyncio.Queue[str] = asyncio.Queue()
     ben.on_gap(gap.set)
     ben.listen(LOGS, heard.put_nowait)
-    site.cut_off()
+    cut_off()
     async with asyncio.timeout(10):
         await gap.wait()
         while heard.empty():

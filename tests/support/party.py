@@ -5,12 +5,12 @@ from contextlib import AsyncExitStack
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tako.core import postgres_bus, valkey, valkey_bus
 from tako.core.bus import Bus
 from tako.core.db import Database
 from tako.core.journal import Journal, Log
 from tako.core.journal.echo import Echoes
 from tako.core.journal.models import processes
+from tests.support.buses import Buses
 
 # Long: nobody's lapses here, it is said to have. Half of it is what a transaction may rest.
 LEASE = 10.0
@@ -24,10 +24,12 @@ class Party:
         self.url = url
         self.valkey_url = valkey_url
         self.whole: dict[str, list[bytes]] = {}
+        self._buses = Buses(self.db)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "Party":
         await self._stack.enter_async_context(self.db)
+        await self._stack.enter_async_context(self._buses)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -39,12 +41,10 @@ class Party:
         return await self._stack.enter_async_context(Journal(self.db, bus, echoes, lease=LEASE, every=LEASE))
 
     async def _bus(self, valkey_url: str | None) -> tuple[Bus, Echoes | None]:
-        notifications = await self._stack.enter_async_context(postgres_bus.opened(self.db.url))
         if valkey_url is None:
-            return notifications, None
-        server = await self._stack.enter_async_context(valkey.opened(valkey.parse_url(valkey_url)))
-        bus = await self._stack.enter_async_context(valkey_bus.opened(server, self.db, notifications))
-        return bus, Echoes(server, bus)
+            return await self._buses.notifications(), None
+        bus = await self._buses.with_valkey(valkey_url)
+        return bus, Echoes(bus._valkey, bus)
 
     async def begin(self, journal: Journal, name: str = "log_1") -> Log:
         async with self.db.write() as connection:

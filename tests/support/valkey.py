@@ -29,6 +29,7 @@ class Valkey:
         self.folder = folder
         self.port = port
         self.url = f"valkey://:{_QUOTED}@127.0.0.1:{port}"
+        self.nodes = [self]
         self.password = PASSWORD
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
