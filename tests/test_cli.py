@@ -65,6 +65,17 @@ def test_version_is_told_without_loading_the_server(shell: Shell) -> None:
     assert not {"sqlalchemy", "fastapi", "uvicorn", "alembic", "structlog", "tako.server", "tako.core.db"} & set(loaded)
 
 
+def test_a_site_on_sqlite_does_not_wait_for_what_others_need() -> None:
+    """Drivers take long to load."""
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, tako.server; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert not {"psycopg", "hiredis"} & set(loaded)
+
+
 def test_an_admin_is_made_from_standard_input_and_gets_a_key_alone_on_standard_output(shell: Shell) -> None:
     shell.succeeds("user", "create", "Owner@Example.org", "--admin", stdin=PASSWORD)
     assert shell.rows("SELECT email, admin FROM users") == [("owner@example.org", 1)]

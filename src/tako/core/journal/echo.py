@@ -111,7 +111,8 @@ class Echoes:
                 self._bus.tell(GREW, " ".join(some))
 
     async def read(self, owners: Mapping[Log, str]) -> dict[Log, list[bytes]]:
-        """What follows in each log without a gap, where its owner's echo has the next entry."""
+        """What follows in each log without a gap, where its owner's echo has the next entry, and nothing of it has come
+        in another way meanwhile (who takes a log over reads the database)."""
         if not owners:
             return {}
         places = {log: log.committed for log in owners}

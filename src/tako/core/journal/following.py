@@ -159,8 +159,7 @@ class Following:
             owners = {log: self._sources[log].owner for log in behind}
             found = await self._echoes.read({log: owner for log, owner in owners.items() if self._lives(owner)})
             for log, new in found.items():
-                if log in self._sources:  # not released meanwhile
-                    _extend(log, new)
+                _extend(log, new)
         return [log for log in behind if grown[log.id] > log.committed]
 
     def _tell_owner(self, log: Log) -> None:
