@@ -82,6 +82,28 @@ async def test_keys_that_have_moved_are_looked_for_anew(valkey_cluster: Cluster)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("slots", "key"), [((), "a"), ((0, 8191), "a"), ((0, 8191), "b")])
+async def test_a_cluster_that_is_not_whole_is_left_alone_for_a_while(slots: tuple[int, ...], key: str) -> None:
+    """It does not help to ask it at each commit: none of its keys, the missing ones (a), those that are there (b)."""
+    with running("--cluster-enabled", "yes") as server:
+        if slots:
+            server("CLUSTER", "ADDSLOTSRANGE", *slots)
+        async with opened(parse_url(server.url)) as valkey:
+            (first,) = await valkey.run([("GET", key)])
+            before = connections(server)
+            again = [(await valkey.run([("GET", key)]))[0] for _ in range(5)]
+            assert connections(server) == before + 1  # the one that asks how many there were
+    assert isinstance(first, Failed)
+    assert all(isinstance(reply, Away) for reply in again)
+
+
+def connections(server: Valkey) -> int:
+    told = server("INFO", "stats")
+    assert isinstance(told, bytes)
+    return int(told.partition(b"total_connections_received:")[2].split()[0])
+
+
+@pytest.mark.slow
 async def test_a_server_that_hangs_is_waited_for_once(server: Valkey) -> None:
     """Then it is left alone for a while: nobody else waits."""
     async with opened(parse_url(server.url)) as valkey:

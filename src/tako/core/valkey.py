@@ -160,7 +160,8 @@ class Valkey:
                 # One that refuses is alone, or does not let us know of its cluster.
                 self._slots = [(0, _SLOTS - 1, node)] if isinstance(reply, Failed) else self._map(node, reply)
             if not self._slots:
-                raise Away("; ".join(reasons) or "the cluster has no servers yet")
+                self._rest()
+                raise Away("; ".join(reasons) or "no server of the cluster has any keys")
 
     def _map(self, asked: "_Node", ranges: Iterable[Any]) -> "list[tuple[int, int, _Node]]":
         found: list[tuple[int, int, _Node]] = []
@@ -177,13 +178,16 @@ class Valkey:
             if first <= slot <= last:
                 return node
         self._slots = []
+        self._rest()
         raise Away("no server of the cluster has that part of the keys")
 
-    def _check_rest(self) -> None:
+    def _rest(self) -> None:
         for node in self._nodes.values():
-            if not node.resting:
-                return
-        raise Resting("no server has answered a moment ago")
+            node.rest()
+
+    def _check_rest(self) -> None:
+        if all(node.resting for node in self._nodes.values()):
+            raise Resting("no server has answered a moment ago")
 
 
 class _Node:
