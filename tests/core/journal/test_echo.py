@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from tako.core.bus import FOLLOWED
 from tako.core.chores import running
@@ -378,6 +379,34 @@ async def test_a_valkey_that_hangs_is_left_alone_and_used_again_later(
     async with asyncio.timeout(20):
         await followed.wait_end()
     assert followed.entries == log.entries
+
+
+async def test_a_full_valkey_is_told_once_and_used_again_later(
+    party: Party, server: valkey_servers.Valkey, looks: list[int]
+) -> None:
+    """It still carries hints; followers read PostgreSQL until it takes entries again."""
+    ann, ben = await met(party)
+    log = await party.begin(ann)
+    followed = await party.follow(ben)
+    assert followed is not None
+    await write(log, 5)
+    await reach(followed, log)
+    before = len(looks)
+    with capture_logs() as said:
+        server("CONFIG", "SET", "maxmemory", 1)
+        for _ in range(3):
+            await write(log, 10)
+            await reach(followed, log)
+    assert [(one["event"], str(one["reason"])[:3]) for one in said] == [("valkey_refuses", "OOM")]
+    assert bus(ann).heard
+    assert len(looks) > before
+    server("CONFIG", "SET", "maxmemory", 0)
+    await write(log, 5)
+    await reach(followed, log)
+    before = len(looks)
+    await write(log, 20)
+    await reach(followed, log)
+    assert len(looks) == before
 
 
 async def test_a_server_of_the_cluster_that_dies_takes_nobody_along(postgres: Postgres, postgres_template: str) -> None:
