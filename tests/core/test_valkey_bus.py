@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 
+import psycopg
 import pytest
 
 from tako.core.bus import DEAF, FEED, SITE
 from tako.core.db import Database
+from tako.core.errors import Misconfigured
 from tako.core.postgres_bus import PostgresBus
 from tako.core.valkey_bus import ValkeyBus
 from tests.support.buses import Buses
@@ -112,3 +114,17 @@ async def test_what_was_told_before_the_others_knew_is_looked_for(buses: Buses, 
         server.start()
         assert await gaps.get() is True
     assert gaps.empty()
+
+
+async def test_a_right_that_is_missing_is_told_with_what_to_do(postgres: Postgres, server: Valkey) -> None:
+    """Hosted databases may take from their users what PostgreSQL gives to all."""
+    url = postgres.new_database()
+    with psycopg.connect(url) as administrator:
+        administrator.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+        administrator.execute("CREATE ROLE plain LOGIN")
+    async with Database(url.replace("//postgres@", "//plain@")) as db, Buses(db) as buses:
+        with pytest.raises(Misconfigured, match="GRANT EXECUTE"):
+            await buses.with_valkey(server.url)
+    with psycopg.connect(url) as administrator:
+        administrator.execute("GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC")
+        administrator.execute("DROP ROLE plain")

@@ -12,15 +12,20 @@ from contextlib import asynccontextmanager
 
 import structlog
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 from tako.core import ids
 from tako.core.bus import CAME, DEAF, LOST, MODELS, SITE, Bus
 from tako.core.chores import running
 from tako.core.db import Database
+from tako.core.errors import Misconfigured
 from tako.core.valkey import Failed, Valkey
 
 _log = structlog.get_logger("tako.bus")
 
+_WHO = """
+    SELECT system_identifier, (SELECT oid FROM pg_database WHERE datname = current_database()) FROM pg_control_system()
+"""
 _BOTH_WAYS = (CAME, LOST, MODELS, SITE)
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
@@ -132,14 +137,13 @@ async def opened(valkey: Valkey, db: Database, fallback: Bus) -> AsyncIterator[V
 
 async def _channel(db: Database) -> str:
     """The same for every process of this site. Others may use the same Valkey; should they ever have the same name for
-    theirs, they hear hints that mean nothing to them."""
-    async with db.read() as connection:
-        server, database = (
-            await connection.execute(
-                text(
-                    "SELECT system_identifier, (SELECT oid FROM pg_database WHERE datname = current_database()) "
-                    "FROM pg_control_system()"
-                )
-            )
-        ).one()
+    theirs, they hear hints that mean nothing to them. Raises `Misconfigured`."""
+    try:
+        async with db.read() as connection:
+            server, database = (await connection.execute(text(_WHO))).one()
+    except ProgrammingError as error:
+        raise Misconfigured(
+            "valkey_url: Tako may not ask PostgreSQL which server it is. As its administrator, run in this database: "
+            "GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC"
+        ) from error
     return f"tako:{server}:{database}"
