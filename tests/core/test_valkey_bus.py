@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
 
 import psycopg
 import pytest
 
+from tako.core import valkey_bus
 from tako.core.bus import DEAF, FEED, SITE
 from tako.core.db import Database
 from tako.core.errors import Misconfigured
@@ -56,6 +58,18 @@ async def test_hints_go_through_valkey_alone_while_all_hear_it(buses: Buses, ser
         assert await heard.get() == "often"
         assert await settings.get() == "rarely"
     assert notified.empty()
+
+
+async def test_what_somebody_else_says_on_the_channel_is_let_pass(buses: Buses, server: Valkey) -> None:
+    """It means nothing, and breaks nothing."""
+    ann, ben = await buses.with_valkey(server.url), await buses.with_valkey(server.url)
+    heard = told(ben)
+    for noise in (b"", b"hello", b"\xff \xff", b"somebody unknown"):
+        server("SPUBLISH", ann._channel, noise)
+    ann.tell(FEED, "heard")
+    async with asyncio.timeout(10):
+        assert await heard.get() == "heard"
+    assert ben.heard
 
 
 async def test_a_site_starts_without_its_valkey_and_uses_it_when_it_comes(buses: Buses, server: Valkey) -> None:
@@ -114,6 +128,29 @@ async def test_what_was_told_before_the_others_knew_is_looked_for(buses: Buses, 
         server.start()
         assert await gaps.get() is True
     assert gaps.empty()
+
+
+async def test_valkey_is_tried_again_however_long_it_was_away(
+    buses: Buses, server: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hours of an outage are thousands of tries."""
+    monkeypatch.setattr(valkey_bus, "_LONGEST_PAUSE", 0.0)
+    server.kill()
+    ann = await buses.with_valkey(server.url)
+    tries = 0
+    subscribed = ann._valkey.subscribed
+
+    def counted(channel: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        nonlocal tries
+        tries += 1
+        return subscribed(channel)
+
+    monkeypatch.setattr(ann._valkey, "subscribed", counted)
+    async with asyncio.timeout(60):
+        while tries < 1100:
+            await asyncio.sleep(0.01)
+    server.start()
+    await until_heard(ann)
 
 
 async def test_a_right_that_is_missing_is_told_with_what_to_do(postgres: Postgres, server: Valkey) -> None:

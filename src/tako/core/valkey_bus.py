@@ -72,14 +72,14 @@ class ValkeyBus:
 
     async def hear(self) -> None:
         """Hear what the others tell; subscribe again whenever that breaks."""
-        in_vain = 0
+        in_vain, pause = 0, _FIRST_PAUSE
         while True:
             try:
                 async with self._valkey.subscribed(self._channel) as messages:
                     self._begin()
-                    in_vain = 0
+                    in_vain, pause = 0, _FIRST_PAUSE
                     async for message in messages:
-                        self._hear(message.decode())
+                        self._hear(message.decode(errors="replace"))
             except Failed as error:
                 if in_vain == 0:
                     _log.warning("valkey_not_heard", reason=str(error), next_step="PostgreSQL is used until it is back")
@@ -89,7 +89,8 @@ class ValkeyBus:
             self.heard = False
             self._tried.set()
             self._fallback.tell(DEAF, self._sender)
-            await asyncio.sleep(min(_FIRST_PAUSE * 2**in_vain, _LONGEST_PAUSE))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def speak(self) -> None:
         """Tell the others what waits: what Valkey does not take, PostgreSQL does."""
@@ -117,7 +118,8 @@ class ValkeyBus:
             missed()
 
     def _hear(self, message: str) -> None:
-        sender, topic, body = message.split(" ", 2)
+        sender, _, hint = message.partition(" ")
+        topic, _, body = hint.partition(" ")
         if sender != self._sender:
             for heard in self._listeners.get(topic, ()):
                 heard(body)

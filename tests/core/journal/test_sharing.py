@@ -237,6 +237,7 @@ async def test_who_seizes_a_log_misses_no_entry_that_its_owner_has_shown(
     assert await seizures(party, 20, "held") == 0
 
 
+@pytest.mark.parametrize("party", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("left_out", ["AND revision = %(revision)s", "FOR SHARE"])
 async def test_the_naive_ways_to_seize_miss_entries(
     party: Party, monkeypatch: pytest.MonkeyPatch, left_out: str
