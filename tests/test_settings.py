@@ -126,6 +126,8 @@ def test_a_mistake_in_the_file_names_file_key_and_what_was_expected(text: str, s
         ("TAKO_LEASE", "soon", "TAKO_LEASE must be a number, not 'soon'"),
         ("TAKO_LOG_LEVEL", "loud", "TAKO_LOG_LEVEL must be one of debug, info, warning, error"),
         ("TAKO_PROVIDERS", "x", "TAKO_PROVIDERS"),
+        ("TAKO_METRICS_TOKEN", "hunter2", "TAKO_METRICS_TOKEN can be guessed"),
+        ("TAKO_OTLP_ENDPOINT", "collector:4317", "TAKO_OTLP_ENDPOINT must look like http://127.0.0.1:4318"),
     ],
 )
 def test_a_mistake_in_a_variable_names_it(name: str, text: str, said: str) -> None:
@@ -156,6 +158,11 @@ def test_the_databases_password_is_not_shown(url: str) -> None:
     assert "3cret" not in str(shown.value)
     assert "db.example:5432/tako" in str(shown.value)
     assert shown.source == "TAKO_DATABASE_URL"
+
+
+def test_the_token_for_metrics_is_not_shown() -> None:
+    shown = described(load({}, {"TAKO_METRICS_TOKEN": "sixteen-or-more-characters"}))["metrics_token"]
+    assert shown.value == "***"
 
 
 def test_every_setting_has_a_help_text() -> None:

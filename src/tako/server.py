@@ -7,8 +7,9 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ from tako.chat.providers.local import LocalProvider
 from tako.chat.providers.openai import OpenAIProvider
 from tako.chat.providers.settings import local_settings, provider_settings
 from tako.chat.responses import Chat, Limits
+from tako.chat.watch import Watch
 from tako.core.accounts import http as accounts_http
 from tako.core.accounts import owner_http as accounts_owner_http
 from tako.core.accounts import store as accounts_store
@@ -49,7 +51,7 @@ from tako.core.connection import Connection
 from tako.core.db import Database, now, parse_url
 from tako.core.errors import Invalid, Misconfigured, NotFound, TakoError
 from tako.core.feed import Feed
-from tako.core.http import Disconnected, Receive, Scope, Send, openai_error, problem, request_id, send_error
+from tako.core.http import App, Disconnected, Receive, Scope, Send, openai_error, problem, request_id, send_error
 from tako.core.journal import Journal
 from tako.core.logs import configure
 from tako.core.pages import Pages
@@ -58,11 +60,15 @@ from tako.core.site import http as site_http
 from tako.core.site.settings import Choices, SiteSettings
 from tako.core.sole import only_one
 from tako.core.sse import Wheel
+from tako.metrics import http as metrics_http
+from tako.metrics.shared import count_together
 from tako.settings import ON_THE_PAGE, Loaded, Settings, fixed
 from tako.workers import supervise
 
 if TYPE_CHECKING:
     from tako.core.journal.echo import Echoes
+    from tako.metrics.prometheus import Metrics
+    from tako.traces import Traces
 
 _log = structlog.get_logger("tako.server")
 
@@ -89,7 +95,14 @@ def serve(loaded: Loaded) -> int:
             runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
             return runner.run(_serve(loaded, listener, announce=number == 0))
 
-        return work() if settings.workers == 1 else supervise(settings.workers, work)
+        return work() if settings.workers == 1 else supervise(settings.workers, work, _counting(settings, listener))
+
+
+def _counting(settings: Settings, listener: socket.socket) -> Callable[[int], None]:
+    """Workers count together, if at all. The port tells apart what two servers keep in one data folder."""
+    if settings.metrics_token is None:
+        return lambda process_id: None
+    return count_together(settings.data / "metrics" / str(listener.getsockname()[1]))
 
 
 def _check_valkey(settings: Settings) -> None:
@@ -148,6 +161,7 @@ class Site:
         api: FastAPI,
         responses: ResponsesEndpoint,
         streams: PageStreams,
+        traces: "Traces | None" = None,
     ) -> None:
         self.db = db
         self.chat = chat
@@ -155,10 +169,13 @@ class Site:
         self.api = api
         self._responses = responses
         self._streams = streams
+        self._serve: App = traces.around(self._answer) if traces is not None else self._answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["tako.request_id"] = identifier = request_id(scope)
         started = False
 
@@ -166,6 +183,7 @@ class Site:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                scope["tako.status"] = message["status"]
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", identifier.encode())]
             await send(message)
 
@@ -234,12 +252,21 @@ async def _opened(loaded: Loaded) -> AsyncIterator[Site]:
         configured.append(LocalProvider(local, settings.data))
     every = min(settings.lease / 3, settings.heartbeat)
     async with (
+        _looked_at(settings) as outside,
         Database(settings.database, max_pages=settings.max_database_pages, lease=settings.lease) as db,
         _bus(settings.valkey_url, db) as (bus, echoes),
         _site_settings(loaded, db, bus) as own,
-        Journal(db, bus, echoes, interval=settings.commit_interval, lease=settings.lease, every=every) as journal,
+        Journal(
+            db,
+            bus,
+            echoes,
+            interval=settings.commit_interval,
+            lease=settings.lease,
+            every=every,
+            watch=outside.watch,
+        ) as journal,
         Wheel(heartbeat=settings.heartbeat, stalled_after=settings.stalled_reader) as wheel,
-        chat_app.opened(db, bus, journal, Feed(bus), configured, _chat_settings(settings, own)) as chat,
+        chat_app.opened(db, bus, journal, Feed(bus), configured, _chat_settings(settings, own), outside.watch) as chat,
     ):
         authenticator = Authenticator(db, Proxies(settings.trusted_proxies), settings.public_url)
         accounts = Accounts(db, own, settings.session_days, SignInLimit())
@@ -249,7 +276,8 @@ async def _opened(loaded: Loaded) -> AsyncIterator[Site]:
         )
         streams = PageStreams(chat, authenticator, wheel, tails, settings.max_body_bytes)
         async with running(revocations=_revoke(db, wheel, journal.every), purge=_purge(db, chat)):
-            yield Site(db, chat, wheel, _api(settings, accounts, chat, authenticator), endpoint, streams)
+            api = _api(settings, accounts, chat, authenticator, outside.metrics)
+            yield Site(db, chat, wheel, api, endpoint, streams, outside.traces)
 
 
 async def openapi() -> dict[str, Any]:
@@ -296,7 +324,46 @@ def _chat_settings(settings: Settings, own: SiteSettings) -> chat_app.ChatSettin
     return chat_app.ChatSettings(limits, settings.upstream_retries, settings.unstored_grace)
 
 
-def _api(settings: Settings, accounts: Accounts, chat: Chat, authenticator: Authenticator) -> FastAPI:
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """Who looks at this process from outside."""
+
+    watch: Watch
+    metrics: "Metrics | None" = None
+    traces: "Traces | None" = None
+
+
+@asynccontextmanager
+async def _looked_at(settings: Settings) -> AsyncIterator[_Outside]:
+    """By nobody, unless the settings say so: only then are the libraries loaded."""
+    async with contextlib.AsyncExitStack() as stack:
+        traces = None
+        if settings.otlp_endpoint is not None:
+            traces = await stack.enter_async_context(_traces(settings.otlp_endpoint))
+        trace = traces.of if traces is not None else None
+        if settings.metrics_token is None:
+            yield _Outside(Watch(trace), None, traces)
+            return
+        from tako.metrics.prometheus import Metrics
+
+        metrics = Metrics(trace)
+        yield _Outside(metrics, metrics, traces)
+
+
+def _traces(endpoint: str) -> AbstractAsyncContextManager["Traces"]:
+    try:
+        from tako import traces
+    except ImportError as error:
+        raise Misconfigured(
+            f"otlp_endpoint needs a package that is not installed ({error.name}): pip install 'tako[traces]', or, in a "
+            "checkout, .venv/bin/uv sync --frozen --inexact --extra traces."
+        ) from error
+    return traces.opened(endpoint)
+
+
+def _api(
+    settings: Settings, accounts: Accounts, chat: Chat, authenticator: Authenticator, metrics: "Metrics | None"
+) -> FastAPI:
     api = FastAPI(
         title="Tako",
         version=__version__,
@@ -310,7 +377,15 @@ def _api(settings: Settings, accounts: Accounts, chat: Chat, authenticator: Auth
         async with chat.db.read() as connection:
             return await ledger.tokens_on(connection, now(), users)
 
-    api.include_router(site_http.router(accounts.site, authenticator, chat.catalog.has_real, chat.catalog.has))
+    api.include_router(
+        site_http.router(
+            accounts.site,
+            authenticator,
+            chat.catalog.has_real,
+            chat.catalog.has,
+            next_version=settings.next_version == "on",
+        )
+    )
     api.include_router(accounts_http.router(accounts, authenticator))
     api.include_router(accounts_owner_http.router(accounts.db, authenticator, tokens_today))
     api.include_router(owner_http.router(chat, authenticator))
@@ -329,6 +404,7 @@ def _api(settings: Settings, accounts: Accounts, chat: Chat, authenticator: Auth
             {"status": problem_now or "ok", "running": len(chat.generations)}, status_code=503 if problem_now else 200
         )
 
+    api.include_router(metrics_http.router(metrics, settings.metrics_token))
     api.mount("/", Pages())
 
     @api.exception_handler(TakoError)

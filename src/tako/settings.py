@@ -49,6 +49,9 @@ class Settings:
     session_days: int = setting(30, "How long a sign-in lasts.", least=1, most=36_500)
     response_days: int = setting(30, "How long responses outside of conversations are kept.", most=36_500)
     unstored_grace: float = setting(60.0, "How long a response with store=false stays readable after its end.")
+    next_version: Literal["off", "on"] = setting(
+        "off", "Whether the page offers its next version, which a proxy gives to whoever has the cookie next-beta=1."
+    )
     daily_tokens: int = setting(0, "Tokens per user and day (UTC); 0 for no limit.")
     title_model: str | None = setting(
         None, "The model that gives conversations their titles; by default the one that answered."
@@ -62,6 +65,12 @@ class Settings:
     max_database_pages: int = setting(0, "Upper bound of an SQLite database in pages of 4 KiB; 0 for none.")
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "The least that is logged.")
     log_format: Literal["text", "json"] = setting("text", "Logs for people (text) or for machines (json).")
+    metrics_token: str | None = setting(
+        None, "Who sends it as a bearer token may read /metrics; without one there are no metrics."
+    )
+    otlp_endpoint: str | None = setting(
+        None, "Where OpenTelemetry traces go by OTLP over HTTP, such as http://127.0.0.1:4318; none are made without."
+    )
     providers: tuple[dict[str, Any], ...] = setting((), "OpenAI-compatible upstreams: [[providers]] in tako.toml.")
     local: dict[str, Any] = field(default_factory=dict, metadata={"help": "The built-in model: [local] in tako.toml."})
 
@@ -81,7 +90,9 @@ class Loaded:
 
 ON_THE_PAGE = ("site_name", "registration", "daily_tokens", "title_model")
 _TABLES = ("providers", "local")
-_SECRETS = ("database_url", "valkey_url")
+_ADDRESSES = ("database_url", "valkey_url")
+_SECRETS = ("metrics_token",)
+_SHORTEST_TOKEN = 16
 
 
 def load(
@@ -148,6 +159,8 @@ def _public(key: str, value: Any) -> Any:
     if key == "providers":
         return [str(table.get("name", "?")) for table in value]
     if key in _SECRETS and value is not None:
+        return "***"
+    if key in _ADDRESSES and value is not None:
         return _masked(value)
     if isinstance(value, tuple):
         return list(value)
@@ -241,6 +254,10 @@ def _from_text(where: str, key: str, text: str) -> Any:
         except ValueError:
             raise Misconfigured(f"{where} must be {_words(hint)}, not {text!r}.") from None
         return _bounded(where, key, number)
+    if key == "metrics_token" and 0 < len(text) < _SHORTEST_TOKEN:
+        raise Misconfigured(f"{where} can be guessed; take at least {_SHORTEST_TOKEN} characters, at random.")
+    if key == "otlp_endpoint" and text and re.match(r"https?://[^/\s]", text) is None:
+        raise Misconfigured(f"{where} must look like http://127.0.0.1:4318, not {text!r}.")
     if key == "public_url" and text:
         return _web_address(where, text)
     if hint is Path:

@@ -25,10 +25,10 @@ _PAUSE = 1.0
 _AN_HOUR = 3600.0
 
 
-def supervise(count: int, work: Callable[[int], int]) -> int:
+def supervise(count: int, work: Callable[[int], int], ended: Callable[[int], None]) -> int:
     """Run `work(n)` in `count` processes until told to stop, by SIGTERM or SIGINT, which all of them are told. One that
-    ends is started again, unless it says that the configuration is wrong. Returns the exit code; in a worker, what
-    `work` does."""
+    ends is started again, unless it says that the configuration is wrong; `ended` is told its process id. Returns the
+    exit code; in a worker, what `work` does."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     running: dict[int, int] = {}
     due = dict.fromkeys(range(count), 0.0)
@@ -45,6 +45,7 @@ def supervise(count: int, work: Callable[[int], int]) -> int:
         told = signal.sigtimedwait(_WATCHED, patience)
         for pid, code in _ended():
             number = running.pop(pid)
+            ended(pid)
             due[number] = time.monotonic() + _PAUSE
             if code == _MISCONFIGURED:
                 result = code

@@ -1,40 +1,23 @@
-"""Two processes behind a real nginx, with the configuration that we ship."""
+"""Two processes behind a real nginx, with the configuration that we ship; and two front ends behind it, by a cookie."""
 
 import asyncio
-import os
 import shutil
-import socket
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.conftest import Site
+from tako.core.pages import SECURITY
+from tests.conftest import Site, config
 from tests.end_to_end.test_many_processes import Reader, Sites, ask, stored
+from tests.support.inside import inside
+from tests.support.nginx import nginx
 from tests.support.postgres import Postgres
-from tests.support.process import die_with_parent
 from tests.support.sse import text_of
 from tests.support.upstream import Finish, Gate, Pause, Say, Upstream, answer, words
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
-
-SHIPPED = Path(__file__).parents[2] / "deploy" / "nginx.conf"
-MAIN = """
-worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
-events {{ worker_connections 1024; }}
-http {{
-    access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f;
-    uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-    include {folder}/tako.conf;
-}}
-"""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture
@@ -46,42 +29,12 @@ async def both(serve: Callable[..., Site], postgres: Postgres, postgres_template
 @pytest.fixture
 async def front(tmp_path: Path, both: tuple[Sites, list[Site]]) -> AsyncIterator[Site]:
     """The site as its visitors see it: nginx's address, with the owner's key."""
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        raise RuntimeError("The tests need nginx. As root: apt-get install --no-install-recommends nginx-light")
     _, sites = both
-    folder = tmp_path / "nginx"
-    folder.mkdir()
-    for parent in (folder, *folder.parents[:-1]):
-        if parent.stat().st_uid == os.geteuid() and os.geteuid() == 0:
-            parent.chmod(parent.stat().st_mode | 0o711)  # nginx's worker is not root
-    port = free_port()
-    servers = "\n".join(f"    server 127.0.0.1:{site.server.port};" for site in sites)
-    shipped = (
-        SHIPPED.read_text().replace("    server 127.0.0.1:8000;", servers).replace("listen 80;", f"listen {port};")
-    )
-    (folder / "tako.conf").write_text(shipped)
-    (folder / "nginx.conf").write_text(MAIN.format(folder=folder))
-    process = subprocess.Popen([program, "-c", str(folder / "nginx.conf")], preexec_fn=die_with_parent)
-    front = Site(sites[0].server)
-    front.client = httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{port}", headers=dict(sites[0].client.headers), timeout=60, trust_env=False
-    )
-    try:
-        async with asyncio.timeout(20):
-            while not _listens(port):
-                assert process.poll() is None, (folder / "error.log").read_text()
-                await asyncio.sleep(0.02)
-        yield front
-    finally:
-        await front.client.aclose()
-        process.terminate()
-        process.wait(20)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    async with nginx(tmp_path / "nginx", [site.server.port for site in sites]) as url:
+        front = Site(sites[0].server)
+        headers = dict(sites[0].client.headers)
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60, trust_env=False) as front.client:
+            yield front
 
 
 async def test_a_stream_passes_nginx_as_it_is_made(front: Site, upstream: Upstream) -> None:
@@ -133,3 +86,59 @@ async def test_the_page_and_its_cookie_pass_nginx(front: Site, upstream: Upstrea
         assert signed.status_code == 201, signed.text
         asked = await browser.post("/api/conversations/messages", json={"text": "Why?", "model": "scripted"})
         assert b'{"v":"hi"}' in asked.content
+
+
+@pytest.fixture
+async def two_pages(tmp_path: Path, upstream: Upstream, sqlite_template: Path) -> AsyncIterator[tuple[str, Path]]:
+    """The address of a site that has a next front end beside its own, and that one's folder."""
+    database = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tako.db')}"
+    page = tmp_path / "nginx" / "next"
+    (page / "assets").mkdir(parents=True)
+    (page / "index.html").write_text("<!doctype html><title>The next one</title>", encoding="utf-8")
+    (page / "assets" / "next.js").write_text("export {}", encoding="utf-8")
+    async with (
+        inside(database, tmp_path, config(upstream)) as site,
+        nginx(tmp_path / "nginx", [site.address[1]]) as url,
+    ):
+        yield url, page
+
+
+async def test_a_cookie_chooses_the_front_end_and_nothing_else(two_pages: tuple[str, Path]) -> None:
+    """Whichever page it is, it comes with the same headers, and asks the same site."""
+    url, _ = two_pages
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as visitor:
+
+        async def got(path: str, cookie: str = "") -> httpx.Response:
+            return await visitor.get(path, headers={"cookie": cookie} if cookie else {})
+
+        for cookie in ("", "next-beta=0", "next-beta=10", "xnext-beta=1", "tako_session=next-beta=1x"):
+            assert "The next one" not in (await got("/", cookie)).text
+        current = await got("/")
+        for cookie in ("next-beta=1", "a=b; next-beta=1", "next-beta=1; a=b"):
+            for path in ("/", "/c/conv_1", "/owner"):
+                page = await got(path, cookie)
+                assert "The next one" in page.text
+                assert page.headers["content-type"] == "text/html"
+                for name, value in (*SECURITY, (b"cache-control", b"no-cache")):
+                    assert page.headers.get_list(name.decode()) == [value.decode()]
+                    assert current.headers.get_list(name.decode()) == [value.decode()]
+        script = await got("/assets/next.js", "next-beta=1")
+        assert (script.headers["content-type"], script.text) == ("application/javascript", "export {}")
+        assert "immutable" in script.headers["cache-control"]
+        for path in ("/api/site", "/healthz", "/openapi.json"):
+            assert (await got(path, "next-beta=1")).text == (await got(path)).text
+        assert (await got("/v1/models", "next-beta=1")).status_code == 401
+        assert (await got("/metrics")).status_code == 404
+
+
+async def test_who_changes_over_finds_what_either_page_is_made_of(two_pages: tuple[str, Path]) -> None:
+    """A page that is open asks for its own parts. Once the next one is taken away, everybody has the current one."""
+    url, page = two_pages
+    async with httpx.AsyncClient(base_url=url, headers={"cookie": "next-beta=1"}, trust_env=False) as visitor:
+        part = next(
+            word for word in (await visitor.get("/", headers={"cookie": ""})).text.split('"') if "/assets/" in word
+        )
+        assert (await visitor.get(part)).status_code == 200
+        assert (await visitor.get("/assets/neither.js")).status_code == 404
+        shutil.rmtree(page)
+        assert part in (await visitor.get("/")).text

@@ -8,6 +8,7 @@ from sqlalchemy import insert
 from tako.chat import app
 from tako.chat.responses import Ask, Chat, InputItem, Limits
 from tako.chat.store import Response
+from tako.chat.watch import Watch
 from tako.core import ids
 from tako.core.accounts.models import principals
 from tako.core.accounts.principal import Principal, user_scopes
@@ -36,12 +37,12 @@ def limits(db: Database, *, title_model: str | None = None, daily_tokens: int = 
 
 
 @asynccontextmanager
-async def opened(db: Database, provider: Scripted, of: Limits) -> AsyncIterator[Chat]:
+async def opened(db: Database, provider: Scripted, of: Limits, watch: Watch | None = None) -> AsyncIterator[Chat]:
     """A chat that asks that provider; opened again on the same database it is a new start."""
     settings = app.ChatSettings(of, upstream_retries=0, unstored_grace=60)
     async with (
-        Journal(db, lease=LEASE, every=LEASE / 5) as journal,
-        app.opened(db, Alone(), journal, Feed(), [provider], settings) as chat,
+        Journal(db, lease=LEASE, every=LEASE / 5, watch=watch) as journal,
+        app.opened(db, Alone(), journal, Feed(), [provider], settings, watch) as chat,
     ):
         yield chat
 

@@ -1,6 +1,7 @@
 """Answers that are being made, in this process or in another: finding their logs, joining them, stopping them."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -106,6 +107,7 @@ async def stop(chat: Chat, response_id: str) -> None:
 
     Whoever is asked does it: an answer of another process is taken from it first, be that one busy, paused or dead.
     """
+    asked = time.monotonic()
     try:
         async with asyncio.timeout(PATIENCE):
             while True:
@@ -122,6 +124,8 @@ async def stop(chat: Chat, response_id: str) -> None:
         raise Unavailable(
             "The answer has been stopped, but the database does not take its end yet.", code="storage_full"
         ) from None
+    finally:
+        chat.watch.stopped(time.monotonic() - asked)
 
 
 async def stop_all(chat: Chat, response_ids: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from tako.chat.providers.base import Provider
 from tako.chat.responses import Chat, Limits
 from tako.chat.slots import Slots
 from tako.chat.usher import Usher
+from tako.chat.watch import Watch
 from tako.core import blobs
 from tako.core.bus import MODELS, Bus, reloading
 from tako.core.chores import running
@@ -41,7 +42,13 @@ class ChatSettings:
 
 @asynccontextmanager
 async def opened(
-    db: Database, bus: Bus, journal: Journal, feed: Feed, providers: list[Provider], settings: ChatSettings
+    db: Database,
+    bus: Bus,
+    journal: Journal,
+    feed: Feed,
+    providers: list[Provider],
+    settings: ChatSettings,
+    watch: Watch | None = None,
 ) -> AsyncIterator[Chat]:
     """The chat, ready to be asked. What dead processes left running is decided about before, where this is the only
     process, and else as soon as their lease has lapsed."""
@@ -50,7 +57,12 @@ async def opened(
         async with (
             reloading(bus, MODELS, lambda: load(db, catalog)),
             Generations(
-                db, journal, feed, retries=settings.upstream_retries, unstored_grace=settings.unstored_grace
+                db,
+                journal,
+                feed,
+                retries=settings.upstream_retries,
+                unstored_grace=settings.unstored_grace,
+                watch=watch,
             ) as generations,
             usher.taking(db, bus, feed, generations, lambda: Slots(limits.user_slots, catalog.slots)) as ushering,
         ):

@@ -105,15 +105,22 @@ class Tails:
 
 
 class Live:
-    """A reader's place in a running log."""
+    """A reader's place in a running log. `caught_up` is called once, when it was handed what was there before."""
 
-    def __init__(self, tail: Tail, renderer: Callable[[int], Renderer], after: int) -> None:
+    def __init__(
+        self,
+        tail: Tail,
+        renderer: Callable[[int], Renderer],
+        after: int,
+        caught_up: Callable[[], None] | None = None,
+    ) -> None:
         self._tail = tail
         self._log = tail.log
         self._new_renderer = renderer
         self._after = after
         self._place = 0
         self._catching_up: Iterator[bytes] | None = None
+        self._caught_up = caught_up
         self._ended = False
         self._catch_up()
 
@@ -126,6 +133,9 @@ class Live:
             if piece := next(self._catching_up, b""):
                 return piece
             self._catching_up = None
+            if self._caught_up is not None:
+                self._caught_up()
+                self._caught_up = None
         if self._tail.advance() <= self._place:
             return b""
         following = self._tail.after(self._place)
@@ -158,15 +168,19 @@ class Live:
 
 
 class Ended:
-    """A reader's place in a log that has ended, rebuilt from its fold."""
+    """A reader's place in a log that has ended, rebuilt from its fold. `caught_up` is called when it has all of it."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    def __init__(self, pieces: Iterator[bytes], caught_up: Callable[[], None] | None = None) -> None:
         self._pieces = pieces
+        self._caught_up = caught_up
         self.ended = False
 
     def take(self) -> bytes:
         piece = next(self._pieces, b"")
         self.ended = not piece
+        if self.ended and self._caught_up is not None:
+            self._caught_up()
+            self._caught_up = None
         return piece
 
     def on_change(self, wake: Callable[[], None]) -> None:

@@ -7,7 +7,7 @@ first decides how: the upstream, a stop, a shutdown.
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -33,6 +33,7 @@ from tako.chat.entries import (
 from tako.chat.providers.base import Finish, Named, Piece, Prompt, Provider, Reasoning, Text, UpstreamError, Usage
 from tako.chat.store import Item, Response
 from tako.chat.tokens import estimate
+from tako.chat.watch import Watch
 from tako.core import ids
 from tako.core.db import Database, now
 from tako.core.errors import Unavailable
@@ -132,16 +133,29 @@ class Generation:
         self._leaving: asyncio.TimerHandle | None = None
         self._parting: asyncio.Task[None] | None = None
         self.task: asyncio.Task[None] | None = None
+        self._trace = owner.watch.trace(self)
+
+    @property
+    def provider_name(self) -> str:
+        """For the books."""
+        return self.provider.name if self.provider else "removed"
+
+    @property
+    def queued(self) -> bool:
+        """Its turn has not come."""
+        return self.committed.is_set() and self.task is None and self._end is None
 
     def wait(self) -> None:
         """Its question is stored, and its turn has not come: it can be stopped, and asks nobody yet."""
         self.committed.set()
+        self._owner.count()
 
     def begin(self) -> None:
         """Its question is stored, and its turn has come: ask, unless somebody has stopped it meanwhile."""
         self.committed.set()
         if self._end is None and not self.log.fenced:
             self.task = asyncio.create_task(self.run(), name=f"generation-{self.response.id}")
+            self._owner.count()
 
     async def run(self) -> None:
         try:
@@ -179,6 +193,7 @@ class Generation:
         if self._end is None:
             self._owner.drop(self)
             self._forget_times()
+            self._trace.lost()
             if self.task is not None:
                 self.task.cancel()
 
@@ -232,6 +247,7 @@ class Generation:
             try:
                 return await self._attempt()
             except UpstreamError as error:
+                self._owner.watch.upstream_failed(self.provider_name, error.code or "upstream_error")
                 shown = bool(self._output.kinds)
                 if shown or not error.retryable or self.attempts > self._owner.retries:
                     raise
@@ -246,15 +262,16 @@ class Generation:
         if self.provider is None or self._prompt is None:
             raise UpstreamError("The provider of this model is no longer configured.", code="model_not_found")
         outcome = Outcome("completed")
-        stream = self.provider.stream(self._prompt)
-        try:
-            async for pieces in stream:
-                if finished := self._take(pieces):
-                    outcome = finished
-                if self._owner.journal.full:
-                    await self._owner.journal.room()
-        finally:
-            await stream.aclose()  # type: ignore[attr-defined]  # every provider is an async generator
+        with self._trace.asking(self.attempts) as headers:
+            stream = self.provider.stream(replace(self._prompt, headers=headers))
+            try:
+                async for pieces in stream:
+                    if finished := self._take(pieces):
+                        outcome = finished
+                    if self._owner.journal.full:
+                        await self._owner.journal.room()
+            finally:
+                await stream.aclose()  # type: ignore[attr-defined]  # every provider is an async generator
         return outcome
 
     def _take(self, pieces: list[Piece]) -> Outcome | None:
@@ -303,6 +320,9 @@ class Generation:
         if output.open is not None:
             self.log.append(encode(PartClosed(output.open, True)))
         part = len(output.kinds)
+        if part == 0:
+            self._trace.first_token()
+            self._owner.watch.first_token(self, (now() - self.response.created_at) / 1e6)
         self.log.append(encode(PartOpened(part, kind, ids.new(ITEM_PREFIX[kind]))))
         output.kinds.append(kind)
         output.texts.append([])
@@ -323,13 +343,17 @@ class Generation:
 
         while True:
             try:
-                await self._owner.journal.end(self.log, list(map(encode, tail)), everything)
+                with self._trace.storing():
+                    await self._owner.journal.end(self.log, list(map(encode, tail)), everything)
             except Unavailable as error:
                 _log.error("end_not_stored_yet", response=self.response.id, reason=error.message)
                 await asyncio.sleep(1)
             except Fenced:
+                self._trace.lost()
                 return
             else:
+                self._owner.watch.ended(self, outcome, bill)
+                self._trace.ended(outcome, bill)
                 self._owner.tell(self.response, hint)
                 return
 
@@ -376,8 +400,18 @@ class Generation:
 class Generations:
     """All responses that this process is making. Use as an async context manager: leaving ends what still runs."""
 
-    def __init__(self, db: Database, journal: Journal, feed: Feed, *, retries: int, unstored_grace: float) -> None:
+    def __init__(
+        self,
+        db: Database,
+        journal: Journal,
+        feed: Feed,
+        *,
+        retries: int,
+        unstored_grace: float,
+        watch: Watch | None = None,
+    ) -> None:
         self.journal = journal
+        self.watch = watch or Watch()
         self._on_end: list[Callable[[Response], None]] = []
         self.retries = retries
         self.retry_patience = 30.0
@@ -498,7 +532,7 @@ class Generations:
             response_id=response.id,
             principal_id=response.principal_id,
             model=response.model,
-            provider=generation.provider.name if generation.provider else "removed",
+            provider=generation.provider_name,
             input_tokens=bill.input_tokens,
             output_tokens=bill.output_tokens,
             cached_tokens=bill.cached_tokens,
@@ -548,12 +582,19 @@ class Generations:
             _log.warning("response_was_taken_over", response=response_id)
             generation.lose()
 
+    def count(self) -> None:
+        """One more or less of them runs, or waits."""
+        queued = sum(generation.queued for generation in self._running.values())
+        self.watch.running(len(self._running) - queued, queued)
+
     def _keep(self, generation: Generation) -> None:
         self._running[generation.response.id] = generation
         self._quiet.clear()
+        self.count()
 
     def drop(self, generation: Generation) -> None:
         self._running.pop(generation.response.id, None)
+        self.count()
         if not self._running:
             self._quiet.set()
 

@@ -1,6 +1,7 @@
 """What becomes of an answer whose process died: it goes on where that can be, else it is closed with all it has."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -70,12 +71,14 @@ async def recover(chat: Chat, left: Left) -> None:
     if prompt is None or provider is None:
         _log.info("answer_closed_after_crash", response=row.id, entries=len(entries))
         await _close(chat, row, left, INTERRUPTED, attempts)
+        chat.watch.adopted(time.monotonic() - left.since)
         return
     _log.info("answer_goes_on_after_crash", response=row.id, entries=len(entries))
     async with chat.db.write() as connection:
         await store.add_attempt(connection, row.id, left.epoch, provider.name)
         waits = await slots.is_waiting(connection, row.id)
     log = chat.journal.open(row.id, left.epoch, entries)
+    chat.watch.adopted(time.monotonic() - left.since)
     generation = chat.generations.add(row, provider, log, prompt, attempts + 1)
     if waits:
         chat.usher.wait(generation)

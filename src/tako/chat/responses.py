@@ -20,6 +20,7 @@ from tako.chat.providers.base import Model, Prompt, Provider, Turn, UpstreamErro
 from tako.chat.store import Item, Response
 from tako.chat.tokens import PER_MESSAGE, estimate
 from tako.chat.usher import Usher
+from tako.chat.watch import Watch
 from tako.core import blobs, ids
 from tako.core.accounts.principal import Principal, authorize
 from tako.core.bus import Bus
@@ -131,6 +132,11 @@ class Chat:
         self.draining = False
         # A search may take seconds and one of the few connections that read: not all of them.
         self.searches = asyncio.Semaphore(2)
+
+    @property
+    def watch(self) -> Watch:
+        """Who counts from outside."""
+        return self.generations.watch
 
     @property
     def title_model(self) -> str | None:

@@ -19,7 +19,7 @@ async def set_up(accounts: Accounts, browser: httpx.AsyncClient) -> httpx.Respon
 
 
 async def test_a_new_site_needs_setup_until_the_link_is_used(accounts: Accounts, browser: httpx.AsyncClient) -> None:
-    site = {"name": "Kitchen", "registration": "open"}
+    site = {"name": "Kitchen", "registration": "open", "next_version": False}
     assert (await browser.get("/api/site")).json() == {**site, "needs_setup": True, "real_model": None}
     answer = await set_up(accounts, browser)
     assert answer.status_code == 201

@@ -1,9 +1,11 @@
 import { useState } from "react";
+import { useQuery } from "@tanstack/react-query";
 import { useLocation } from "wouter";
 import { type Appearance, choose, useAppearance } from "../appearance";
 import { DELETE, need, type User } from "../api/client";
-import { queries } from "../data";
-import { IconKey, IconLeave, IconOwner, IconUp } from "../parts/icons";
+import { queries, site } from "../data";
+import { isNext, switchVersion } from "../nextVersion";
+import { IconGoOn, IconKey, IconLeave, IconOwner, IconUp } from "../parts/icons";
 import { Menu, MenuDivider, MenuItem, MenuTitle } from "../parts/Menu";
 import { LANGUAGES, type Language, useLanguage, useWords } from "../words";
 import { ChangePassword } from "./ChangePassword";
@@ -14,6 +16,7 @@ export function UserMenu({ user }: { user: User }) {
   const { language, speak } = useLanguage();
   const appearance = useAppearance();
   const [, go] = useLocation();
+  const { data: siteNow } = useQuery(site);
   const [changing, setChanging] = useState(false);
 
   async function leave() {
@@ -41,6 +44,9 @@ export function UserMenu({ user }: { user: User }) {
               <MenuItem key={one} active={one === appearance} onClick={() => choose(one)}>{words[one]}</MenuItem>
             ))}
             <MenuDivider />
+            {(siteNow?.next_version || isNext()) && (
+              <MenuItem icon={<IconGoOn />} onClick={switchVersion}>{isNext() ? words.currentVersion : words.nextVersion}</MenuItem>
+            )}
             <MenuItem icon={<IconKey />} onClick={() => setChanging(true)}>{words.changePassword}</MenuItem>
             <MenuItem icon={<IconLeave />} onClick={() => void leave().catch(fail)}>{words.signOut}</MenuItem>
           </>

@@ -134,6 +134,8 @@ export const en = {
   light: "Light",
   dark: "Dark",
   ownersPage: "Owner's page",
+  nextVersion: "Try the next version",
+  currentVersion: "Back to the current one",
   changePassword: "Change password",
   currentPassword: "Current password",
   changePasswordHint: "You stay signed in here and are signed out everywhere else. Who has forgotten it asks an owner for a link.",

@@ -130,6 +130,8 @@ export const zh: Words = {
   light: "浅色",
   dark: "深色",
   ownersPage: "管理页面",
+  nextVersion: "试用新版本",
+  currentVersion: "回到当前版本",
   changePassword: "修改密码",
   currentPassword: "当前密码",
   changePasswordHint: "本设备保持登录，其他设备会退出登录。忘记密码请找站长要重置链接。",

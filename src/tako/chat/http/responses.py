@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -88,8 +88,9 @@ class ResponsesEndpoint:
                 code="invalid_cursor",
                 param="starting_after",
             )
+        caught_up = self.chat.watch.resumed(running=log is not None)
         generation = await answers.join(self.chat, row)
-        await self._stream(scope, send, principal, row, after, [], generation)
+        await self._stream(scope, send, principal, row, after, [], generation, caught_up)
 
     async def _cancel(self, scope: Scope, send: Send, response_id: str) -> None:
         principal = await self.authenticator.principal(scope)
@@ -132,8 +133,9 @@ class ResponsesEndpoint:
         after: int,
         headers: list[Header],
         generation: Generation | None,
+        caught_up: Callable[[], None] | None = None,
     ) -> None:
-        reader = Reader(await self._source(row, after), principal, scope, send)
+        reader = Reader(await self._source(row, after, caught_up), principal, scope, send)
         if generation is not None:
             generation.attach()
         try:
@@ -143,12 +145,12 @@ class ResponsesEndpoint:
             if generation is not None:
                 generation.leave(self.foreground_grace)
 
-    async def _source(self, row: Response, after: int) -> Source:
+    async def _source(self, row: Response, after: int, caught_up: Callable[[], None] | None) -> Source:
         log = await answers.log_of(self.chat, row)
         if log is not None:
-            return follow.Live(self.tails.of(log, Responses), Responses, after)
+            return follow.Live(self.tails.of(log, Responses), Responses, after, caught_up)
         row = await answers.ended(self.chat, row)
-        return follow.Ended(follow.replay(Responses(after), fold.load(row.fold or b"").entries()))
+        return follow.Ended(follow.replay(Responses(after), fold.load(row.fold or b"").entries()), caught_up)
 
     async def _send_when_ended(
         self,

@@ -1,7 +1,7 @@
 """What generates: the contract between a generation and an upstream model, and the pieces that come out of one."""
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from tako.core.errors import TakoError
@@ -37,7 +37,8 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What an upstream is asked. `prefix` is the text of the answer so far, to be continued (see `Model.prefix`)."""
+    """What an upstream is asked. `prefix` is the text of the answer so far, to be continued (see `Model.prefix`);
+    `headers` go along with the request."""
 
     model: str
     turns: Sequence[Turn]
@@ -45,6 +46,7 @@ class Prompt:
     temperature: float | None = None
     top_p: float | None = None
     prefix: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

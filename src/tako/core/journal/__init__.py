@@ -7,6 +7,7 @@ numbers, nothing of what the entries mean.
     lease.py      who is dead
     following.py  the logs that other processes write
     echo.py       their newest entries in Valkey, where there is one
+    watch.py      what is told to whoever counts from outside
 """
 
 from tako.core.journal.journal import Fenced, Journal, Left

@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from tako.core.journal import store
 from tako.core.journal.lease import Lapses
 from tako.core.journal.log import Log
 from tako.core.journal.sqlite import SQLiteStore
+from tako.core.journal.watch import JournalWatch
 
 if TYPE_CHECKING:
     from tako.core.journal.echo import Echoes
@@ -44,11 +45,13 @@ class Fenced(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A running log that a dead process left: its id, our new epoch, and the entries that were written."""
+    """A running log that a dead process left: its id, our new epoch, and the entries that were written. `since` is when
+    that process gave its last sign of life, as far as we saw, on our monotonic clock."""
 
     log_id: str
     epoch: int
     entries: dict[int, bytes]
+    since: float = field(default=0.0, compare=False)
 
 
 class Journal:
@@ -68,6 +71,7 @@ class Journal:
         interval: float = 0.002,
         lease: float = 15.0,
         every: float = 5.0,
+        watch: JournalWatch | None = None,
     ) -> None:
         self.on_lost: Callable[[str], None] = _nothing
         self.every = every
@@ -78,9 +82,11 @@ class Journal:
         self._lapses = Lapses(lease, every, time.monotonic)
         self._echoes = echoes
         self._store, self._following = _parts(db, interval, echoes, self._lapses.moved)
+        self._watch = watch or JournalWatch()
         self._others = False
         self._suspect = asyncio.Event()
         self._adopted: dict[str, asyncio.Event] = {}  # handed out as `Left`, and not opened yet
+        self._silent_since: dict[str, float] = {}  # logs of dead processes that are to be handed out
         self._unsure = False  # a transaction that made a log ours may have been committed although it failed
         self._running: dict[str, Log] = {}
         self._pending: dict[str, Log] = {}
@@ -132,6 +138,7 @@ class Journal:
             self.process_id = await store.register(connection)
         if self._echoes is not None:
             self._echoes.begin(self.process_id)
+        self._watch.registered(self.process_id)
         await self._store.open(self.process_id)
 
     async def create(self, connection: AsyncConnection, log_id: str) -> int:
@@ -225,6 +232,7 @@ class Journal:
                 await transaction(connection)
         except Unavailable as error:
             self._cannot_end[log.id] = error.message
+            self._watch.refused()
             raise
         await self._store.discarded(log.id)
         self._running.pop(log.id, None)
@@ -284,6 +292,8 @@ class Journal:
         if epochs or not dead.fenced:
             _log.warning("process_taken_over", process=dead.process_id, answers=len(epochs))
         self._unsure = self._unsure or bool(epochs)
+        since = time.monotonic() - self._lapses.silence(dead.process_id)
+        self._silent_since.update(dict.fromkeys(epochs, since))
         self._bus.tell(LOST, dead.process_id)
         self._bus.tell(LOGS, dead.process_id)
 
@@ -303,13 +313,17 @@ class Journal:
         unattended = {id: epoch for id, epoch in epochs.items() if id not in self._running and id not in self._adopted}
         lefts = await self._left(unattended)
         self._unsure = False
+        self._silent_since.clear()
         return lefts
 
     async def _left(self, epochs: Mapping[str, int]) -> list[Left]:
         async with self._db.read() as connection:
             entries = await store.tails(connection, list(epochs))
         self._adopted.update((log_id, asyncio.Event()) for log_id in epochs)
-        return [Left(log_id, epoch, entries[log_id]) for log_id, epoch in epochs.items()]
+        at = time.monotonic()
+        return [
+            Left(log_id, epoch, entries[log_id], self._silent_since.get(log_id, at)) for log_id, epoch in epochs.items()
+        ]
 
     @asynccontextmanager
     async def _owning(self) -> AsyncIterator[AsyncConnection]:
@@ -395,8 +409,10 @@ class Journal:
             log.submitted = len(log.entries)
         if not rows:
             return
+        began = time.monotonic()
         lost = await self._append(rows)
         self.commits += 1
+        self._watch.committed(len(rows), time.monotonic() - began)
         for log in batch.values():
             if log.id in lost:
                 self._lose(log)
@@ -438,6 +454,7 @@ class Journal:
                     )
                 self._cannot_append = error.message if isinstance(error, TakoError) else str(error)
                 self._room.clear()
+                self._watch.refused()
                 await asyncio.sleep(RETRY)
             else:
                 if self._cannot_append is not None:

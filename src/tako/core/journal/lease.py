@@ -46,6 +46,11 @@ class Lapses:
         """We have seen its heartbeat move: it lives, and in this database. (In a copy of one, others only seem to.)"""
         return process_id in self._moved
 
+    def silence(self, process_id: str) -> float:
+        """For how long we have seen no sign of life of a process that was `seen`, in seconds."""
+        _, seconds = self._still.get(process_id, (0, 0.0))
+        return seconds
+
     def missed(self) -> None:
         """Our own heartbeat has failed: nothing was seen since the last one."""
         self._last = None

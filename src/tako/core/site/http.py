@@ -14,12 +14,14 @@ from tako.core.site.settings import Choices, Registration, SiteSettings
 
 
 class SiteObject(BaseModel):
-    """What a visitor may know. `real_model` says whether there is a model besides the demo; null for all but admins."""
+    """What a visitor may know. `real_model` says whether there is a model besides the demo; null for all but admins.
+    `next_version`: one may try the next version of the page, by a cookie that a proxy looks at."""
 
     name: str
     registration: Registration
     needs_setup: bool
     real_model: bool | None
+    next_version: bool
 
 
 class OwnSite(BaseModel):
@@ -51,6 +53,8 @@ def router(
     authenticator: Authenticator,
     has_real_model: Callable[[], bool],
     is_model: Callable[[str], bool],
+    *,
+    next_version: bool = False,
 ) -> APIRouter:
     """The routes. Which models there are, an app knows."""
     routes = APIRouter(prefix="/api")
@@ -64,6 +68,7 @@ def router(
             registration=site.current.registration,
             needs_setup=needs_setup,
             real_model=has_real_model() if await is_admin(request) else None,
+            next_version=next_version,
         )
 
     async def is_admin(request: Request) -> bool:

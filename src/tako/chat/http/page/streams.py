@@ -1,5 +1,6 @@
 """The page's streams as plain ASGI routes: asking, joining an answer, and the feed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qs
 
@@ -83,8 +84,9 @@ class PageStreams:
             await send({"type": "http.response.start", "status": 204, "headers": []})
             await send({"type": "http.response.body", "body": b""})
             return
+        caught_up = self.chat.watch.resumed(running=log is not None)
         await answers.join(self.chat, row)
-        await self._answer(scope, send, principal, row, after)
+        await self._answer(scope, send, principal, row, after, caught_up)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send, path: list[str]) -> None:
         principal = await self.authenticator.principal(scope)
@@ -112,7 +114,15 @@ class PageStreams:
             case _:
                 return await messages.go_on(self.chat, principal, path[1], ask)
 
-    async def _answer(self, scope: Scope, send: Send, principal: Principal, row: Response, after: int) -> None:
+    async def _answer(
+        self,
+        scope: Scope,
+        send: Send,
+        principal: Principal,
+        row: Response,
+        after: int,
+        caught_up: Callable[[], None] | None = None,
+    ) -> None:
         async with self.chat.db.read() as connection:
             message = await store.message(connection, row.message_id or "")
         first = compact.metadata(
@@ -125,7 +135,7 @@ class PageStreams:
                 "cursor": after,
             }
         )
-        await self._read(scope, send, principal, follow.Preceded(first, await self._source(row, after)))
+        await self._read(scope, send, principal, follow.Preceded(first, await self._source(row, after, caught_up)))
 
     async def _read(
         self, scope: Scope, send: Send, principal: Principal, source: Source, *, for_admins: bool = False
@@ -134,12 +144,12 @@ class PageStreams:
         with self.wheel.watching(reader):
             await reader.run()
 
-    async def _source(self, row: Response, after: int) -> Source:
+    async def _source(self, row: Response, after: int, caught_up: Callable[[], None] | None) -> Source:
         log = await answers.log_of(self.chat, row)
         if log is not None:
-            return follow.Live(self.tails.of(log, Compact), Compact, after)
+            return follow.Live(self.tails.of(log, Compact), Compact, after, caught_up)
         row = await answers.ended(self.chat, row)
-        return follow.Ended(follow.replay(Compact(after), fold.load(row.fold or b"").entries()))
+        return follow.Ended(follow.replay(Compact(after), fold.load(row.fold or b"").entries()), caught_up)
 
     async def _last(self, row: Response, log: Log | None) -> int:
         """The number of the last event that anybody may have seen."""
