@@ -16,6 +16,7 @@ from tako import migrations
 from tako.core.accounts import accounts, owner, passwords
 from tako.core.db import Database
 from tests.support import mariadb
+from tests.support import valkey as valkey_servers
 from tests.support.mysqld import Mysqld
 from tests.support.postgres import Postgres, running
 from tests.support.process import Server
@@ -41,6 +42,18 @@ def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 def postgres() -> Iterator[Postgres]:
     with running() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[valkey_servers.Valkey]:
+    with valkey_servers.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_cluster() -> Iterator[valkey_servers.Cluster]:
+    with valkey_servers.cluster_running() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

@@ -65,6 +65,17 @@ def test_version_is_told_without_loading_the_server(shell: Shell) -> None:
     assert not {"sqlalchemy", "fastapi", "uvicorn", "alembic", "structlog", "tako.server", "tako.core.db"} & set(loaded)
 
 
+def test_a_site_on_sqlite_does_not_wait_for_what_others_need() -> None:
+    """Drivers take long to load."""
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, tako.server; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert not {"psycopg", "hiredis"} & set(loaded)
+
+
 def test_an_admin_is_made_from_standard_input_and_gets_a_key_alone_on_standard_output(shell: Shell) -> None:
     shell.succeeds("user", "create", "Owner@Example.org", "--admin", stdin=PASSWORD)
     assert shell.rows("SELECT email, admin FROM users") == [("owner@example.org", 1)]
@@ -143,7 +154,25 @@ def test_config_shows_every_setting_but_no_secret(shell: Shell) -> None:
     shown = shell.succeeds("config", "--json", TAKO_DATABASE_URL="postgresql://tako:s3cret@db/tako")
     assert "s3cret" not in shown
     assert '"source": "TAKO_DATABASE_URL"' in shown
+    assert "s3cret" not in shell.succeeds("config", TAKO_VALKEY_URL="valkey://:s3cret@a,b/1")
     assert '"value": 8000' in shown
+
+
+def test_valkey_without_postgresql_is_told(shell: Shell) -> None:
+    assert "on SQLite one process serves the site" in shell.fails(
+        "serve", "--port", "0", TAKO_VALKEY_URL="valkey://cache", code=2
+    )
+
+
+def test_a_wrong_address_of_valkey_is_told_without_the_password(shell: Shell) -> None:
+    told = shell.fails(
+        *("serve", "--port", "0"),
+        code=2,
+        TAKO_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none",
+        TAKO_VALKEY_URL="http://:s3cret@cache",
+    )
+    assert "valkey_url must look like" in told
+    assert "s3cret" not in told
 
 
 def test_misconfiguration_ends_with_code_2(shell: Shell) -> None:

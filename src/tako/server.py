@@ -66,6 +66,7 @@ from tako.settings import ON_THE_PAGE, Loaded, Settings, fixed
 from tako.workers import supervise
 
 if TYPE_CHECKING:
+    from tako.core.journal.echo import Echoes
     from tako.metrics.prometheus import Metrics
     from tako.traces import Traces
 
@@ -87,6 +88,7 @@ def serve(loaded: Loaded) -> int:
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.workers > 1 and parse_url(settings.database).get_backend_name() == "sqlite":
         raise Misconfigured("Several workers need a PostgreSQL database: set database_url, or leave workers at 1.")
+    _check_valkey(settings)
     with _listening(settings) as listener, only_one(settings.database):
 
         def work(number: int = 0) -> int:
@@ -101,6 +103,19 @@ def _counting(settings: Settings, listener: socket.socket) -> Callable[[int], No
     if settings.metrics_token is None:
         return lambda process_id: None
     return count_together(settings.data / "metrics" / str(listener.getsockname()[1]))
+
+
+def _check_valkey(settings: Settings) -> None:
+    if settings.valkey_url is None:
+        return
+    if parse_url(settings.database).get_backend_name() == "sqlite":
+        raise Misconfigured(
+            "valkey_url is for sites on PostgreSQL: on SQLite one process serves the site, and has nobody to tell. "
+            "Set database_url, or leave valkey_url out."
+        )
+    from tako.core.valkey import parse_url as parse_valkey_url  # which few sites need
+
+    parse_valkey_url(settings.valkey_url)
 
 
 async def _serve(loaded: Loaded, listener: socket.socket, *, announce: bool) -> int:
@@ -245,10 +260,16 @@ async def _opened(loaded: Loaded) -> AsyncIterator[Site]:
     async with (
         _looked_at(settings) as outside,
         Database(settings.database, max_pages=settings.max_database_pages, lease=settings.lease) as db,
-        _bus(db) as bus,
+        _bus(settings.valkey_url, db) as (bus, echoes),
         _site_settings(loaded, db, bus) as own,
         Journal(
-            db, bus, interval=settings.commit_interval, lease=settings.lease, every=every, watch=outside.watch
+            db,
+            bus,
+            echoes,
+            interval=settings.commit_interval,
+            lease=settings.lease,
+            every=every,
+            watch=outside.watch,
         ) as journal,
         Wheel(heartbeat=settings.heartbeat, stalled_after=settings.stalled_reader) as wheel,
         chat_app.opened(db, bus, journal, Feed(bus), configured, _chat_settings(settings, own), outside.watch) as chat,
@@ -276,15 +297,25 @@ async def openapi() -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _bus(db: Database) -> AsyncIterator[Bus]:
-    """How this process tells others of its site that something has changed."""
+async def _bus(valkey_url: str | None, db: Database) -> "AsyncIterator[tuple[Bus, Echoes | None]]":
+    """How this process tells others of its site that something has changed, and what of its logs."""
     if db.dialect == "sqlite":
-        yield Alone()
+        yield Alone(), None
         return
-    from tako.core.postgres_bus import opened  # psycopg, which a site on SQLite need not wait for
+    from tako.core import postgres_bus  # psycopg, which a site on SQLite need not wait for
 
-    async with opened(db.url) as bus:
-        yield bus
+    async with postgres_bus.opened(db.url) as notifications:
+        if valkey_url is None:
+            yield notifications, None
+            return
+        from tako.core import valkey, valkey_bus
+        from tako.core.journal.echo import Echoes
+
+        async with (
+            valkey.opened(valkey.parse_url(valkey_url)) as server,
+            valkey_bus.opened(server, db, notifications) as bus,
+        ):
+            yield bus, Echoes(server, bus)
 
 
 @asynccontextmanager

@@ -28,6 +28,9 @@ class Settings:
     port: int = setting(8000, "Port to listen on; 0 takes a free one.", most=65535)
     data: Path = setting(Path("data"), "Folder for the database and all else that is kept.")
     database_url: str | None = setting(None, "sqlite:///… or postgresql://…; by default tako.db in the data folder.")
+    valkey_url: str | None = setting(
+        None, "valkey://… beside PostgreSQL: it carries running answers between processes, instead of the database."
+    )
     workers: int = setting(1, "Processes that serve; more than one need PostgreSQL.", least=1, most=256)
     public_url: str | None = setting(None, "The address that visitors type, where it is not the one listened on.")
     site_name: str = setting("Tako", "The name of the site.")
@@ -90,6 +93,7 @@ class Loaded:
 
 ON_THE_PAGE = ("site_name", "registration", "daily_tokens", "title_model")
 _TABLES = ("providers", "local")
+_ADDRESSES = ("database_url", "valkey_url")
 _SECRETS = ("metrics_token",)
 _SHORTEST_TOKEN = 16
 # Read by `tako ferry` itself, in the server too.
@@ -161,7 +165,7 @@ def _public(key: str, value: Any) -> Any:
         return [str(table.get("name", "?")) for table in value]
     if key in _SECRETS and value is not None:
         return "***"
-    if key == "database_url" and value is not None:
+    if key in _ADDRESSES and value is not None:
         return _masked(value)
     if isinstance(value, tuple):
         return list(value)

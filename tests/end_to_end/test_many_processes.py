@@ -14,6 +14,7 @@ from tests.support.postgres import Postgres
 from tests.support.sse import Event, events, follow, text_of
 from tests.support.story import problems_of_a_reader, problems_of_the_stored
 from tests.support.upstream import Finish, Gate, Pause, Say, Step, Upstream, answer, words
+from tests.support.valkey import running as valkey_running
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
@@ -25,13 +26,14 @@ class Sites:
 
     def __init__(self, serve: Callable[..., Site], url: str) -> None:
         self.url = url
+        self.environment = {"TAKO_DATABASE_URL": url}
         self._serve = serve
         self._made: list[Site] = []
 
     async def __call__(self, count: int = 2, extra: str = "") -> list[Site]:
         settings = f"lease = {LEASE}\nupstream_retries = 0\n{extra}"
         for _ in range(count):
-            site = self._serve(settings, TAKO_DATABASE_URL=self.url)
+            site = self._serve(settings, **self.environment)
             site.key = self._made[0].key if self._made else ""
             await site.start()
             self._made.append(site)
@@ -258,6 +260,37 @@ async def test_what_wakes_from_a_pause_adds_and_repeats_nothing(sites: Sites, up
     await again.read_on([ben])
     assert text_of(again.seen) == "awake"
     assert sites.books() == (2, 0, 0)
+
+
+async def test_readers_elsewhere_miss_nothing_when_valkey_dies_and_comes_back(sites: Sites, upstream: Upstream) -> None:
+    """In mid-answer: the processes stay ready, say what has happened, and never show the password."""
+    said = "".join(words(11, 300))
+    down, up = Gate(), Gate()
+    spoken = [step for n in range(0, len(said), 5) for step in (Say(said[n : n + 5]), Pause(0.005))]
+    third = len(spoken) // 3
+    upstream.script = [*spoken[:third], down, *spoken[third : 2 * third], up, *spoken[2 * third :], Finish()]
+    with valkey_running() as valkey:
+        sites.environment["TAKO_VALKEY_URL"] = valkey.url
+        ann, ben = await sites()
+        readers = [Reader(await ask(ann)) for _ in range(3)]
+        reading = [asyncio.create_task(reader.read(ben)) for reader in readers]
+        await down.reached.wait()
+        valkey.kill()
+        down.opened.set()
+        await up.reached.wait()
+        for site in (ann, ben):
+            assert (await site.client.get("/readyz")).status_code == 200
+        valkey.start()
+        up.opened.set()
+        async with asyncio.timeout(60):
+            await asyncio.gather(*reading)
+        for reader in readers:
+            assert reader.wire == await stored(ben, reader.response_id)
+            assert text_of(reader.seen) == said
+        for site in (ann, ben):
+            assert "valkey_not_heard" in site.server.log()
+            assert valkey.password not in site.server.log()
+    assert sites.books() == (3, 0, 0)
 
 
 async def test_one_key_at_two_processes_is_one_answer(sites: Sites, upstream: Upstream) -> None:

@@ -148,14 +148,14 @@ class Generation:
     def wait(self) -> None:
         """Its question is stored, and its turn has not come: it can be stopped, and asks nobody yet."""
         self.committed.set()
-        self._owner.count()
+        self._owner.count(self)
 
     def begin(self) -> None:
         """Its question is stored, and its turn has come: ask, unless somebody has stopped it meanwhile."""
         self.committed.set()
         if self._end is None and not self.log.fenced:
             self.task = asyncio.create_task(self.run(), name=f"generation-{self.response.id}")
-            self._owner.count()
+            self._owner.count(self)
 
     async def run(self) -> None:
         try:
@@ -419,6 +419,7 @@ class Generations:
         self._feed = feed
         self._unstored_grace = round(unstored_grace * 1e6)
         self._running: dict[str, Generation] = {}
+        self._queued: set[str] = set()
         self._quiet = asyncio.Event()
         self._quiet.set()
         journal.on_lost = self._lost
@@ -582,19 +583,23 @@ class Generations:
             _log.warning("response_was_taken_over", response=response_id)
             generation.lose()
 
-    def count(self) -> None:
-        """One more or less of them runs, or waits."""
-        queued = sum(generation.queued for generation in self._running.values())
-        self.watch.running(len(self._running) - queued, queued)
+    def count(self, generation: Generation) -> None:
+        """It has come, waits, begins, or is gone."""
+        response_id = generation.response.id
+        if response_id in self._running and generation.queued:
+            self._queued.add(response_id)
+        else:
+            self._queued.discard(response_id)
+        self.watch.running(len(self._running) - len(self._queued), len(self._queued))
 
     def _keep(self, generation: Generation) -> None:
         self._running[generation.response.id] = generation
         self._quiet.clear()
-        self.count()
+        self.count(generation)
 
     def drop(self, generation: Generation) -> None:
         self._running.pop(generation.response.id, None)
-        self.count()
+        self.count(generation)
         if not self._running:
             self._quiet.set()
 

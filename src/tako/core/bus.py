@@ -20,7 +20,11 @@ CAME = "came"  # a process that serves from now on
 SITE = "site"  # the settings that an owner may change on the page
 MODELS = "models"  # the upstreams and models that an owner has added, and their terms
 SLOTS = "slots"  # an answer has ended or begun, which others of its user or model may wait for
-TOPICS = (FEED, LOGS, LOST, CAME, SITE, MODELS, SLOTS)
+FOLLOWED = "followed"  # a process, one of its logs, and the entry from which on somebody follows it (`journal.echo`)
+GREW = "grew"  # logs that are followed, each with the number of its entries
+ENDED = "ended"  # a log that is followed
+DEAF = "deaf"  # a process that does not hear Valkey
+TOPICS = (FEED, LOGS, LOST, CAME, SITE, MODELS, SLOTS, FOLLOWED, GREW, ENDED, DEAF)
 
 # Between two tries to load something again while the database does not answer, in seconds.
 _RETRY = 1.0

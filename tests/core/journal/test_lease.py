@@ -64,3 +64,16 @@ def test_what_is_fenced_is_dead_at_once() -> None:
     """It may write no more, so nothing has to be waited for."""
     gone = Sign("gone", 3, fenced=True)
     assert Lapses(lease=6, every=2, clock=Clock()).seen([gone, sign(1)]) == [gone]
+
+
+def test_who_is_only_on_record_was_never_seen_to_move() -> None:
+    """As the processes of the original are in a copy of its database; who is off the record is forgotten."""
+    lapses = Lapses(lease=6, every=2, clock=Clock())
+    lapses.seen([sign(7), sign(7, "on record")])
+    assert not lapses.moved("other")
+    lapses.seen([sign(8), sign(7, "on record")])
+    assert lapses.moved("other")
+    assert not lapses.moved("on record")
+    lapses.seen([])
+    lapses.seen([sign(9)])
+    assert not lapses.moved("other")

@@ -6,6 +6,7 @@ numbers, nothing of what the entries mean.
     journal.py    group commit, the end of a log, and taking over what a dead process left
     lease.py      who is dead
     following.py  the logs that other processes write
+    echo.py       their newest entries in Valkey, where there is one
     watch.py      what is told to whoever counts from outside
 """
 

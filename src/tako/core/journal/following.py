@@ -1,15 +1,16 @@
 """Logs that other processes write, for the readers of this one.
 
 A hint says which process has committed something; one statement then reads what is new in all its logs that have
-readers here. A hint that is lost costs time only: every heartbeat reads them too, and so does a bus that was away. A
-log that has ended is read from where whole logs are kept.
+readers here. With Valkey, a hint says which logs grew, and their echoes are read instead (`echo`); the database only
+where an echo does not have it. A hint that is lost costs time only: every heartbeat reads them too, and so does a bus
+that was away. A log that has ended is read from where whole logs are kept.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import psycopg
@@ -18,6 +19,9 @@ from sqlalchemy.engine import URL
 
 from tako.core.errors import Unavailable
 from tako.core.journal.log import Log
+
+if TYPE_CHECKING:
+    from tako.core.journal.echo import Echoes
 
 _log = structlog.get_logger("tako.journal")
 
@@ -34,7 +38,10 @@ class _Source:
 
 
 class Following:
-    """Every log that is followed, once, however many read it; forgotten with its last reader."""
+    """Every log that is followed, once, however many read it; forgotten with its last reader.
+
+    `lives` says whether a process is known to write to this very database: only such a one's echoes are read.
+    """
 
     # Status and entries in one statement: no rows mean that all is read only if the same look says that it runs.
     READ = """
@@ -45,14 +52,18 @@ class Following:
         ORDER BY f.id, e.n
     """
 
-    def __init__(self, url: URL, interval: float) -> None:
+    def __init__(self, url: URL, interval: float, echoes: "Echoes | None", lives: Callable[[str], bool]) -> None:
         self._conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._interval = interval
+        self._echoes = echoes
+        self._lives = lives
         self._logs: WeakValueDictionary[str, Log] = WeakValueDictionary()
         self._sources: WeakKeyDictionary[Log, _Source] = WeakKeyDictionary()
         self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
         self._reading = asyncio.Lock()
         self._stale: set[str] = set()
+        self._ended: set[str] = set()
+        self._grown: dict[str, int] = {}
         self._something = asyncio.Event()
 
     async def close(self) -> None:
@@ -82,6 +93,20 @@ class Following:
                 await self._take(log, found[log_id])
             return log
 
+    def grew(self, told: str) -> None:
+        """Logs of other processes have so many entries; some of them may be followed here. `told` is `id count …`."""
+        words = told.split(" ")
+        for log_id, count in zip(words[::2], words[1::2], strict=True):
+            if log_id in self._logs:
+                self._grown[log_id] = max(int(count), self._grown.get(log_id, 0))
+                self._something.set()
+
+    def ended(self, log_id: str) -> None:
+        """A log that another process wrote has ended, or has another owner."""
+        if log_id in self._logs:
+            self._ended.add(log_id)
+            self._something.set()
+
     def release(self, log_id: str) -> Log | None:
         """It is written in this process from now on. Returns the log that its readers have."""
         log = self._logs.pop(log_id, None)
@@ -98,6 +123,8 @@ class Following:
     def all_stale(self) -> None:
         """Look at everything: hints may have been lost."""
         self._stale.update(source.owner for source in self._sources.values())
+        for log in list(self._sources):
+            self._tell_owner(log)
         if self._stale:
             self._something.set()
 
@@ -106,14 +133,16 @@ class Following:
         while True:
             await self._something.wait()
             self._something.clear()
-            stale, self._stale = self._stale, set()
             async with self._reading:
                 with contextlib.suppress(Unavailable):  # the heartbeat looks again
-                    await self._catch_up(stale)
+                    await self._catch_up()
             await asyncio.sleep(self._interval)
 
-    async def _catch_up(self, stale: Set[str]) -> None:
-        logs = [log for log, source in list(self._sources.items()) if source.owner in stale]
+    async def _catch_up(self) -> None:
+        stale, self._stale = self._stale, set()
+        ended, self._ended = self._ended, set()
+        logs = [log for log, source in list(self._sources.items()) if source.owner in stale or log.id in ended]
+        logs = list(dict.fromkeys(logs + await self._read_echoes()))
         try:
             found = await self._read(logs) if logs else {}
         except psycopg.OperationalError as error:
@@ -122,11 +151,26 @@ class Following:
         for log in logs:
             await self._take(log, found[log.id])
 
+    async def _read_echoes(self) -> list[Log]:
+        """Take what the echoes have of the logs that grew. Returns those of which there is more."""
+        grown, self._grown = self._grown, {}
+        behind = [log for log in list(self._sources) if grown.get(log.id, 0) > log.committed]
+        if self._echoes is not None:
+            owners = {log: self._sources[log].owner for log in behind}
+            found = await self._echoes.read({log: owner for log, owner in owners.items() if self._lives(owner)})
+            for log, new in found.items():
+                _extend(log, new)
+        return [log for log in behind if grown[log.id] > log.committed]
+
+    def _tell_owner(self, log: Log) -> None:
+        if self._echoes is not None:
+            self._echoes.follow(log, self._sources[log].owner)
+
     async def _take(self, log: Log, found: "_Found") -> None:
         source = self._sources.get(log)
         if source is None:
             return  # released meanwhile
-        source.owner = found.owner
+        moved, source.owner = source.owner != found.owner, found.owner
         if found.ended:
             entries = await source.whole()
             if self.release(log.id) is None:
@@ -135,9 +179,10 @@ class Following:
                 log.fence()
             else:
                 log.finish(list(entries[log.committed :]))
-        elif new := found.following(log.committed):
-            log.entries.extend(new)
-            log.commit(len(log.entries))
+        else:
+            _extend(log, found.following(log.committed))
+            if moved:
+                self._tell_owner(log)
 
     async def _read(self, logs: Sequence[Log]) -> "Mapping[str, _Found]":
         places = ([log.id for log in logs], [log.committed for log in logs])
@@ -157,6 +202,12 @@ class Following:
         if self._connection is None or self._connection.closed:
             self._connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
         return await (await self._connection.execute(self.READ, places, prepare=True)).fetchall()
+
+
+def _extend(log: Log, new: Sequence[bytes]) -> None:
+    if new:
+        log.entries.extend(new)
+        log.commit(len(log.entries))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ commits, and 17 µs at 2 ms apart).
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tako.core.bus import CAME, LOGS, LOST, Alone, Bus
+from tako.core.bus import CAME, ENDED, FOLLOWED, GREW, LOGS, LOST, Alone, Bus
 from tako.core.chores import running
 from tako.core.db import Database
 from tako.core.errors import TakoError, Unavailable
@@ -28,6 +28,7 @@ from tako.core.journal.sqlite import SQLiteStore
 from tako.core.journal.watch import JournalWatch
 
 if TYPE_CHECKING:
+    from tako.core.journal.echo import Echoes
     from tako.core.journal.following import Following, Whole
 
 _log = structlog.get_logger("tako.journal")
@@ -55,7 +56,8 @@ class Left:
 
 class Journal:
     """Use as an async context manager, after the schema is there. Times are in seconds: `interval` between two
-    commits, `every` between two heartbeats, `lease` without one after which a process counts as dead.
+    commits, `every` between two heartbeats, `lease` without one after which a process counts as dead. `echoes` are for
+    the followers in other processes, where there is Valkey; the database tells them everything without.
 
     `on_lost` is called with the id of each log that somebody else has taken while it ran here.
     """
@@ -64,6 +66,7 @@ class Journal:
         self,
         db: Database,
         bus: Bus | None = None,
+        echoes: "Echoes | None" = None,
         *,
         interval: float = 0.002,
         lease: float = 15.0,
@@ -75,9 +78,10 @@ class Journal:
         self._db = db
         self._bus = bus or Alone()
         self._interval = interval
-        self._store, self._following = _parts(db, interval)
         self._lease = lease
         self._lapses = Lapses(lease, every, time.monotonic)
+        self._echoes = echoes
+        self._store, self._following = _parts(db, interval, echoes, self._lapses.moved)
         self._watch = watch or JournalWatch()
         self._others = False
         self._suspect = asyncio.Event()
@@ -106,7 +110,12 @@ class Journal:
         if self._following is not None:
             self._bus.listen(LOGS, self._following.stale)
             self._bus.on_gap(self._following.all_stale)
+            self._bus.listen(GREW, self._following.grew)
+            self._bus.listen(ENDED, self._following.ended)
             chores["following"] = self._following.read()
+        if self._echoes is not None:
+            self._bus.listen(FOLLOWED, self._told_of_a_follower)
+            chores["echoes"] = self._echoes.repeat()
         await self._chores.enter_async_context(running(**chores))
         self._bus.tell(CAME, self.process_id)
         return self
@@ -127,6 +136,8 @@ class Journal:
     async def _register(self) -> None:
         async with self._db.write() as connection:
             self.process_id = await store.register(connection)
+        if self._echoes is not None:
+            self._echoes.begin(self.process_id)
         self._watch.registered(self.process_id)
         await self._store.open(self.process_id)
 
@@ -142,6 +153,8 @@ class Journal:
         else:  # its readers here go on reading
             log.adopt(epoch, entries, self._dirty)
         self._running[log_id] = log
+        if self._echoes is not None and log_id in self._adopted:
+            self._echoes.follows(log, log.committed)  # whoever followed it elsewhere
         self._attended(log_id)
         return log
 
@@ -224,7 +237,7 @@ class Journal:
         await self._store.discarded(log.id)
         self._running.pop(log.id, None)
         log.finish(tail)
-        self._tell()
+        self._tell_end(log)
 
     async def seize(self, log_id: str) -> Left | None:
         """Make a log ours that runs in another process, dead or alive; None when it runs no more, or runs here."""
@@ -262,6 +275,8 @@ class Journal:
             self._lapses.missed()
             raise
         self._following.all_stale()
+        if self._echoes is not None:
+            self._echoes.beat()
         if not any(sign.process_id == self.process_id and not sign.fenced for sign in signs):
             await self._begin_anew()
             return []
@@ -343,6 +358,15 @@ class Journal:
         if process_id == self.process_id:
             self._suspect.set()
 
+    def _told_of_a_follower(self, body: str) -> None:
+        process_id, log_id, count = body.split(" ")
+        if self._echoes is None or process_id != self.process_id:
+            return
+        if (log := self._running.get(log_id)) is not None:
+            self._echoes.follows(log, int(count))
+        else:
+            self._echoes.gone(log_id)
+
     def _dirty(self, log: Log, size: int) -> None:
         self._pending[log.id] = log
         self._pending_bytes += size
@@ -389,12 +413,12 @@ class Journal:
         lost = await self._append(rows)
         self.commits += 1
         self._watch.committed(len(rows), time.monotonic() - began)
-        self._tell()
         for log in batch.values():
             if log.id in lost:
                 self._lose(log)
             else:
                 log.commit(log.submitted)
+        self._tell(batch.values())
 
     def _lose(self, log: Log) -> None:
         """Its readers go to whoever has it now, or to its fold. Told of twice, it is lost once; and what has come back
@@ -405,10 +429,18 @@ class Journal:
             del self._running[log.id]
             self.on_lost(log.id)
 
-    def _tell(self) -> None:
-        """Something is new in one of our logs."""
-        if self._others:
+    def _tell(self, logs: Iterable[Log]) -> None:
+        """Something is new in these logs of ours."""
+        if self._echoes is not None:
+            self._echoes.grew(logs)
+        elif self._others:
             self._bus.tell(LOGS, self.process_id)
+
+    def _tell_end(self, log: Log) -> None:
+        if self._echoes is not None:
+            self._echoes.ended(log)
+        else:
+            self._tell([log])
 
     async def _append(self, rows: list[store.Row]) -> set[str]:
         """Commit the rows, however long the database needs to recover: they are the only copy."""
@@ -431,7 +463,9 @@ class Journal:
                 return lost
 
 
-def _parts(db: Database, interval: float) -> "tuple[store.Store, Following | None]":
+def _parts(
+    db: Database, interval: float, echoes: "Echoes | None", lives: Callable[[str], bool]
+) -> "tuple[store.Store, Following | None]":
     """Where entries are kept, and how those of other processes are read: of SQLite there is only one."""
     if db.dialect == "sqlite":
         return SQLiteStore(db), None
@@ -439,7 +473,7 @@ def _parts(db: Database, interval: float) -> "tuple[store.Store, Following | Non
     from tako.core.journal.following import Following
     from tako.core.journal.postgres import PostgresStore
 
-    return PostgresStore(db), Following(db.url, interval)
+    return PostgresStore(db), Following(db.url, interval, echoes, lives)
 
 
 def _nothing(log_id: str) -> None:

@@ -21,6 +21,7 @@ class Lapses:
         self._clock = clock
         self._last: float | None = None
         self._still: dict[str, tuple[int, float]] = {}  # the beat, and for how long it has been that one
+        self._moved: set[str] = set()
 
     def seen(self, signs: Iterable[Sign]) -> list[Sign]:
         """What our heartbeat saw of others. Returns the dead."""
@@ -32,11 +33,18 @@ class Lapses:
         for sign in signs:
             beat, seconds = self._still.get(sign.process_id, (None, 0.0))
             seconds = seconds + step if beat == sign.beat else 0.0
+            if beat is not None and beat != sign.beat:
+                self._moved.add(sign.process_id)
             still[sign.process_id] = (sign.beat, seconds)
             if sign.fenced or seconds >= self._lease:
                 dead.append(sign)
         self._still = still
+        self._moved &= still.keys()
         return dead
+
+    def moved(self, process_id: str) -> bool:
+        """We have seen its heartbeat move: it lives, and in this database. (In a copy of one, others only seem to.)"""
+        return process_id in self._moved
 
     def silence(self, process_id: str) -> float:
         """For how long we have seen no sign of life of a process that was `seen`, in seconds."""
