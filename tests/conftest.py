@@ -15,7 +15,9 @@ from hypothesis import HealthCheck, settings
 from tako import migrations
 from tako.core.accounts import accounts, owner, passwords
 from tako.core.db import Database
+from tests.support import mariadb
 from tests.support import valkey as valkey_servers
+from tests.support.mysqld import Mysqld
 from tests.support.postgres import Postgres, running
 from tests.support.process import Server
 from tests.support.upstream import Upstream
@@ -52,6 +54,12 @@ def valkey() -> Iterator[valkey_servers.Valkey]:
 def valkey_cluster() -> Iterator[valkey_servers.Cluster]:
     with valkey_servers.cluster_running() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[Mysqld]:
+    with mariadb.running() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

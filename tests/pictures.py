@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import io
 import tempfile
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from PIL import Image
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from tests.conftest import config
-from tests.support import samples
+from tests.support import postgres, samples
+from tests.support.migration import Migration
 from tests.support.page import answer, ask, ended, launch, opened, set_up
 from tests.support.process import Server
 from tests.support.upstream import Finish, Pause, Say, Step, Think, Upstream
@@ -21,6 +23,7 @@ from tests.support.upstream import answer as says
 
 FOLDER = Path(__file__).parent.parent / "docs/pictures"
 SIZE = {"width": 1120, "height": 700}
+TALL = {"width": 1120, "height": 960}
 SETTINGS = 'site_name = "Tako"\ntitle_model = "prefixing"'
 PIECES = 90
 NAMES = {"scripted": "Octopus Large"}
@@ -38,6 +41,7 @@ async def main() -> None:
                     await _pictures(browser, server, upstream, samples.of(language), language, locale)
                 finally:
                     await server.kill()
+        await _migration(browser)
         await browser.close()
 
 
@@ -64,6 +68,34 @@ async def _pictures(
         await _keep(await tab.screenshot(animations="disabled"), f"conversation-{language}-{theme}.webp")
     await _phone(browser, context, tab, language, locale)
     await _record(browser, context, server, upstream, texts, language, locale)
+
+
+async def _migration(browser: Browser) -> None:
+    """One that follows, and has something to do before its cutover."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
+        postgres.running() as target,
+        Migration(Path(), target.new_database()) as moving,
+    ):
+        moving.answer()
+        moving.begin()
+        moving.copy_the_rest()
+        moving.follow(0.3, 312)
+        server = Server(Path(folder), f'ferry_plan = "{moving.file}"\n[local]\nenabled = false')
+        await server.start()
+        try:
+            context = await browser.new_context(locale="en-US", viewport=TALL, device_scale_factor=1.5)  # type: ignore[arg-type]
+            await set_up(context, server)
+            tab = await context.new_page()
+            await tab.goto(f"{server.url}/owner/ferry")
+            await expect(tab.locator(".checks")).to_be_visible()
+            for theme in ("light", "dark"):
+                await tab.emulate_media(color_scheme=theme)
+                await _keep(await tab.screenshot(animations="disabled"), f"migration-{theme}.webp")
+            await context.close()
+        finally:
+            await server.kill()
 
 
 async def _phone(browser: Browser, context: BrowserContext, tab: Page, language: str, locale: str) -> None:

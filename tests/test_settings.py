@@ -70,6 +70,16 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
     assert (settings.database_url, settings.public_url) == (None, None)
 
 
+def test_the_plan_of_a_migration_is_a_path_and_its_passwords_are_no_settings() -> None:
+    """`tako ferry` reads these itself, and both may have one environment."""
+    passwords = {"TAKO_FERRY_SOURCE_PASSWORD": "s3cret", "TAKO_FERRY_TARGET_PASSWORD": "s3cret"}
+    loaded = load({}, {"TAKO_FERRY_PLAN": "/srv/plan.json", **passwords})
+    assert loaded.settings.ferry_plan == Path("/srv/plan.json")
+    assert described(loaded)["ferry_plan"].value == "/srv/plan.json"
+    assert load({}, {"TAKO_FERRY_PLAN": ""}).settings.ferry_plan is None
+    assert "s3cret" not in str(describe(loaded))
+
+
 def test_tables_are_handed_on_as_they_are() -> None:
     written('[[providers]]\nname = "a"\napi_key = "s3cret"\n[[providers]]\nname = "b"\n[local]\nenabled = false')
     loaded = load({}, {})

@@ -12,12 +12,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 import uvicorn
 import uvloop
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -150,6 +150,13 @@ def _spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
+class Streams(App, Protocol):
+    """The streams of an app, as plain ASGI."""
+
+    def serves(self, scope: Scope) -> bool:
+        """Whether this request is for one of them."""
+
+
 class Site:
     """The ASGI application: long-lived streams go straight to their endpoint, the rest through FastAPI."""
 
@@ -160,7 +167,7 @@ class Site:
         wheel: Wheel,
         api: FastAPI,
         responses: ResponsesEndpoint,
-        streams: PageStreams,
+        streams: Sequence[Streams],
         traces: "Traces | None" = None,
     ) -> None:
         self.db = db
@@ -190,10 +197,9 @@ class Site:
         try:
             if scope["path"] == "/v1/responses" or scope["path"].startswith("/v1/responses/"):
                 await self._responses(scope, receive, send_with_id)
-            elif self._streams.serves(scope):
-                await self._streams(scope, receive, send_with_id)
             else:
-                await self.api(scope, receive, send_with_id)
+                serving = next((streams for streams in self._streams if streams.serves(scope)), self.api)
+                await serving(scope, receive, send_with_id)
         except Disconnected:
             return
         except TakoError as error:
@@ -274,16 +280,18 @@ async def _opened(loaded: Loaded) -> AsyncIterator[Site]:
         endpoint = ResponsesEndpoint(
             chat, authenticator, wheel, tails, settings.foreground_grace, settings.max_body_bytes
         )
-        streams = PageStreams(chat, authenticator, wheel, tails, settings.max_body_bytes)
+        page = PageStreams(chat, authenticator, wheel, tails, settings.max_body_bytes)
         async with running(revocations=_revoke(db, wheel, journal.every), purge=_purge(db, chat)):
-            api = _api(settings, accounts, chat, authenticator, outside.metrics)
+            ferry = _ferry(settings, authenticator, wheel)
+            api = _api(settings, accounts, chat, authenticator, outside.metrics, ferry)
+            streams: list[Streams] = [page, ferry.feed] if ferry else [page]
             yield Site(db, chat, wheel, api, endpoint, streams, outside.traces)
 
 
 async def openapi() -> dict[str, Any]:
     """The document at /openapi.json, of a site that is opened for it in a folder of its own and serves nobody."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(data=Path(folder), local={"enabled": False})
+        settings = Settings(data=Path(folder), ferry_plan=Path("plan.json"), local={"enabled": False})
         async with _opened(Loaded(settings, dict.fromkeys(ON_THE_PAGE, "default"))) as site:
             return site.api.openapi()
 
@@ -361,8 +369,33 @@ def _traces(endpoint: str) -> AbstractAsyncContextManager["Traces"]:
     return traces.opened(endpoint)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ferry:
+    """The place of the owner's page that shows a migration; `paths` are for the document at /openapi.json."""
+
+    router: APIRouter
+    feed: Streams
+    paths: Mapping[str, Any]
+
+
+def _ferry(settings: Settings, authenticator: Authenticator, wheel: Wheel) -> _Ferry | None:
+    if settings.ferry_plan is None:
+        return None
+    from tako.ferry import http as ferry_http  # drivers and decoders, which other sites need not wait for
+    from tako.ferry.watch import Watch as Migration
+
+    watch = Migration(settings.ferry_plan)
+    feed = ferry_http.FerryFeed(watch, authenticator, wheel)
+    return _Ferry(ferry_http.router(watch, authenticator), feed, ferry_http.PATHS)
+
+
 def _api(
-    settings: Settings, accounts: Accounts, chat: Chat, authenticator: Authenticator, metrics: "Metrics | None"
+    settings: Settings,
+    accounts: Accounts,
+    chat: Chat,
+    authenticator: Authenticator,
+    metrics: "Metrics | None",
+    ferry: _Ferry | None,
 ) -> FastAPI:
     api = FastAPI(
         title="Tako",
@@ -383,6 +416,7 @@ def _api(
             authenticator,
             chat.catalog.has_real,
             chat.catalog.has,
+            places=["ferry"] if ferry else [],
             next_version=settings.next_version == "on",
         )
     )
@@ -391,7 +425,9 @@ def _api(
     api.include_router(owner_http.router(chat, authenticator))
     api.include_router(conversations_http.router(chat, authenticator, max_body=settings.max_body_bytes))
     api.include_router(page_http.router(chat, authenticator, max_body=settings.max_body_bytes))
-    document(api)
+    if ferry:
+        api.include_router(ferry.router)
+    document(api, ferry.paths if ferry else {})
 
     @api.get("/healthz", tags=["operation"], summary="The process lives")
     async def healthz() -> dict[str, str]:

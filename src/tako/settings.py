@@ -63,6 +63,9 @@ class Settings:
     )
     upstream_retries: int = setting(2, "How often an upstream is asked again that failed before its first token.")
     max_database_pages: int = setting(0, "Upper bound of an SQLite database in pages of 4 KiB; 0 for none.")
+    ferry_plan: Path | None = setting(
+        None, "The plan.json of a `tako ferry` that is at work; the owner's page then shows how far it is."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "The least that is logged.")
     log_format: Literal["text", "json"] = setting("text", "Logs for people (text) or for machines (json).")
     metrics_token: str | None = setting(
@@ -93,6 +96,8 @@ _TABLES = ("providers", "local")
 _ADDRESSES = ("database_url", "valkey_url")
 _SECRETS = ("metrics_token",)
 _SHORTEST_TOKEN = 16
+# Read by `tako ferry` itself, in the server too.
+_PASSWORDS = ("TAKO_FERRY_SOURCE_PASSWORD", "TAKO_FERRY_TARGET_PASSWORD")
 
 
 def load(
@@ -109,7 +114,7 @@ def load(
             values[key] = _from_toml(path, key, value)
             sources[key] = str(path)
     for name, text in environ.items():
-        if name.startswith("TAKO_") and name != "TAKO_CONFIG":
+        if name.startswith("TAKO_") and name not in ("TAKO_CONFIG", *_PASSWORDS):
             key = name.removeprefix("TAKO_").lower()
             _check_known(key, f"the variable {name}", prefix="TAKO_")
             values[key] = _from_text(name, key, text)
@@ -260,9 +265,9 @@ def _from_text(where: str, key: str, text: str) -> Any:
         raise Misconfigured(f"{where} must look like http://127.0.0.1:4318, not {text!r}.")
     if key == "public_url" and text:
         return _web_address(where, text)
-    if hint is Path:
-        return Path(text)
-    return None if text == "" and type(None) in get_args(hint) else text
+    if text == "" and type(None) in get_args(hint):
+        return None
+    return Path(text) if Path in (hint, *get_args(hint)) else text
 
 
 def _bounded(where: str, key: str, value: Any) -> Any:
@@ -283,4 +288,5 @@ def _web_address(where: str, text: str) -> str:
 def _words(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(get_args(hint))
-    return {int: "a whole number", float: "a number", Path: "a path"}.get(hint, "a string")
+    kind = next((kind for kind in get_args(hint) if kind is not type(None)), hint)
+    return {int: "a whole number", float: "a number", Path: "a path"}.get(kind, "a string")

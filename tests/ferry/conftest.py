@@ -4,15 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support import mariadb, mysql, postgres
+from tests.support import mysql, postgres
 from tests.support.mysqld import Mysqld
 from tests.support.postgres import Postgres
-
-
-@pytest.fixture(scope="session")
-def mariadb_server() -> Iterator[Mysqld]:
-    with mariadb.running() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

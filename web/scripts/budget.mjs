@@ -14,6 +14,7 @@ const BUDGETS = [
   { route: "first run", entries: ["src/entrance/FirstRun.tsx"], lazy: true, kib: 250 },
   { route: "new password", entries: ["src/entrance/NewPassword.tsx"], kib: 250 },
   { route: "owner's page", entries: ["src/owner/Owner.tsx"], kib: 250 },
+  { route: "migration", entries: ["src/owner/Owner.tsx", "src/owner/ferry/Migration.tsx"], kib: 250 },
 ];
 
 const manifest = JSON.parse(readFileSync(new URL(".vite/manifest.json", ROOT), "utf8"));

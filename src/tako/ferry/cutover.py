@@ -5,8 +5,9 @@ target that is followed on, or one that is done. Before the mark any failure lif
 is lifted by the next `follow` or `cutover`, unless the mark is there. How long each step took is written down beside.
 """
 
+import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -18,7 +19,7 @@ from tako.ferry.source import Source, fence, position
 from tako.ferry.source.fence import Fence
 from tako.ferry.source.position import Position
 from tako.ferry.target import Target, following, state
-from tako.ferry.target.following import Stream
+from tako.ferry.target.following import CutoverStep, Stream
 from tako.ferry.translate import ddl
 
 Say = Callable[[dict[str, object]], None]
@@ -196,7 +197,7 @@ def _waiting(plan: Plan, target: Target) -> list[tuple[int, str]]:
 def _await_ready(plan: Plan, target: Target) -> None:
     """Wait for a follower that has just been started; then say what is in the way."""
     until = time.monotonic() + PATIENCE
-    target.execute(f"LISTEN {following.CHANNEL}")
+    target.listen()
     why = blockers(plan, target)
     while why and time.monotonic() < until and all(blocker.passes for blocker in why):
         target.await_notice(0.2)
@@ -205,11 +206,19 @@ def _await_ready(plan: Plan, target: Target) -> None:
         raise Blocked("The cutover has to wait: " + " ".join(blocker.says for blocker in why))
 
 
+Check = Literal["stopped", "consistent", "followed", "lag", "trouble", "verified", "rejects", "steps"]
+
+
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """What keeps a cutover from being begun; `passes`: by itself, within moments."""
+    """What keeps a cutover from being begun, for programs, for people, and the command that helps, if one does.
 
+    `passes`: by itself, within moments.
+    """
+
+    check: Check
     says: str
+    command: str = ""
     passes: bool = False
 
 
@@ -217,24 +226,29 @@ def blockers(plan: Plan, target: Target) -> list[Blocker]:
     """Everything that is in the way now."""
     stream = following.read(target, plan.hash)
     if stream is None:
-        return [Blocker("Nobody has followed the source yet (`tako ferry follow`).")]
+        return [Blocker("followed", "Nobody has followed the source yet (`tako ferry follow`).", "tako ferry follow")]
     if stream.done:
         return []
     found = list(_of_the_stream(stream))
     active = state.active(target, plan.target.schema)
     if active is None or active[1] != "verified":
-        found.append(Blocker("The target has not been verified: `tako ferry verify --live`."))
+        verify = "tako ferry verify --live"
+        found.append(Blocker("verified", f"The target has not been verified: `{verify}`.", verify))
     if rejects := [reject for reject in state.rejects(target, plan.hash) if not reject.accepted]:
         found.append(
             Blocker(
+                "rejects",
                 f"PostgreSQL has refused {len(rejects)} rows, the first of {rejects[0].table}: {rejects[0].error} "
-                f"(repair them in the source, or `tako ferry accept {rejects[0].table}`)."
+                f"(repair them in the source, or `tako ferry accept {rejects[0].table}`).",
+                f"tako ferry accept {shlex.quote(rejects[0].table)}",
             )
         )
     if failed := state.failed_steps(target, plan.hash):
         found.append(
             Blocker(
-                f"PostgreSQL has refused a step: {failed[0][1].splitlines()[0]} (`tako ferry accept {failed[0][0]}`)."
+                "steps",
+                f"PostgreSQL has refused a step: {failed[0][1].splitlines()[0]} (`tako ferry accept {failed[0][0]}`).",
+                f"tako ferry accept {failed[0][0]}",
             )
         )
     return found
@@ -242,16 +256,20 @@ def blockers(plan: Plan, target: Target) -> list[Blocker]:
 
 def _of_the_stream(stream: Stream) -> Iterator[Blocker]:
     if stream.stopped:
-        yield Blocker(f"The stream has stopped: {stream.stopped}")
+        past = f"tako ferry follow --past {stream.stopped_place}"
+        yield Blocker("stopped", f"The stream has stopped: {stream.stopped}", past if past in stream.stopped else "")
         return
     if not stream.consistent:
-        yield Blocker("The target is not consistent yet: the log has not been applied up to the end of the copy.", True)
+        says = "The target is not consistent yet: the log has not been applied up to the end of the copy."
+        yield Blocker("consistent", says, passes=True)
     if not _heard(stream):
-        yield Blocker("Nobody follows the source now (`tako ferry follow`).", True)
+        says = "Nobody follows the source now (`tako ferry follow`)."
+        yield Blocker("followed", says, "tako ferry follow", passes=True)
     elif stream.lag is None or stream.lag >= MOST_LAG:
-        yield Blocker(f"The target is {stream.lag or 0:.0f} s behind the source; at most {MOST_LAG:.0f} s.", True)
+        says = f"The target is {stream.lag or 0:.0f} s behind the source; at most {MOST_LAG:.0f} s."
+        yield Blocker("lag", says, passes=True)
     if stream.trouble:
-        yield Blocker(stream.trouble, True)
+        yield Blocker("trouble", stream.trouble, passes=True)
 
 
 def _heard(stream: Stream) -> bool:
@@ -264,10 +282,20 @@ def _open_xa(names: list[str]) -> str:
     return f"The source has an XA transaction that is prepared and not over: {names[0]} (XA COMMIT or XA ROLLBACK it)."
 
 
+def unwritable(steps: Sequence[CutoverStep]) -> float | None:
+    """For how many seconds nothing could be written: from the last fence on until the site was switched, or without a
+    hook until the mark. None while the hook has not done its work."""
+    fences = [step.started_at for step in steps if step.step == "fence"]
+    ends = [step for step in steps if step.step in ("switch", "hook")]
+    if not fences or not ends or ends[-1].seconds is None or ends[-1].error:
+        return None
+    return (ends[-1].started_at - fences[-1]).total_seconds() + ends[-1].seconds
+
+
 def wait(plan: Plan, target: Target, end: Position, patience: float) -> Stream:
     """Until everything up to `end` is applied."""
     until = time.monotonic() + patience
-    target.execute(f"LISTEN {following.CHANNEL}")
+    target.listen()
     while True:
         stream = following.read(target, plan.hash)
         if stream is None or stream.stopped:
@@ -282,7 +310,7 @@ def wait(plan: Plan, target: Target, end: Position, patience: float) -> Stream:
 def await_copied(plan: Plan, target: Target) -> None:
     """Give whoever follows a moment to make a copy complete that has just been followed up to its end."""
     until = time.monotonic() + PATIENCE
-    target.execute(f"LISTEN {following.CHANNEL}")
+    target.listen()
     while time.monotonic() < until:
         active, stream = state.active(target, plan.target.schema), following.read(target, plan.hash)
         if active is None or active[1] != "copying" or stream is None or (stream.stopped and not _heard(stream)):

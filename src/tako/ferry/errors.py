@@ -49,7 +49,11 @@ class SnapshotLost(SourceGone):
 
 
 class TargetGone(Unavailable):
-    """The target refused, or went away."""
+    """The target refused, or went away. `reason` is what it said, for whoever gave no command."""
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason or message
 
 
 class Stopped(Conflict):

@@ -1,6 +1,7 @@
 """How far a plan is, out of the target's schema `ferry`."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from tako.ferry import cutover
@@ -10,15 +11,20 @@ from tako.ferry.target import Target, following, state
 
 def read(plan: Plan, target: Target) -> dict[str, Any]:
     """Shapes are those of `tako ferry status --json`."""
-    if not state.exists(target) or (state.active(target, plan.target.schema) or ("",))[0] != plan.hash:
+    active = state.active(target, plan.target.schema) if state.exists(target) else None
+    if active is None or active[0] != plan.hash:
         return {
             "plan_hash": plan.hash,
             "target_schema": plan.target.schema,
             "state": "planned",
+            "other_plan": active and active[0],
             "tables": [],
             "rejects": [],
         }
     found = state.described(target, plan.hash)
+    found["working"] = state.is_locked(target, plan.target.schema)
+    found["switching"] = state.is_switching(target, plan.target.schema)
+    found["copied_per_s"] = state.copied_per_second(target, plan.hash)
     done = state.progress(target, plan.hash)
     found["tables"] = [
         {
@@ -51,6 +57,8 @@ def _stream(plan: Plan, target: Target) -> dict[str, Any] | None:
     stream = following.read(target, plan.hash)
     if stream is None:
         return None
+    blockers = cutover.blockers(plan, target)
+    steps = following.cutovers(target, plan.hash)
     return {
         "gtid": stream.gtid,
         "file": stream.file,
@@ -67,16 +75,19 @@ def _stream(plan: Plan, target: Target) -> dict[str, Any] | None:
         "stopped_place": stream.stopped_place,
         "fenced": stream.fence is not None,
         "done": stream.done,
-        "blockers": [blocker.says for blocker in cutover.blockers(plan, target)],
-        "cutovers": [
-            {"attempt": attempt, "step": step, "seconds": seconds, "error": error}
-            for attempt, step, seconds, error in following.cutovers(target, plan.hash)
-        ],
+        "blockers": [blocker.says for blocker in blockers],
+        "in_the_way": [asdict(blocker) for blocker in blockers],
+        "cutovers": [asdict(step) for step in steps],
+        "unwritable_s": cutover.unwritable(steps) if stream.done else None,
     }
 
 
 def lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"Plan {found['plan_hash'][:12]} into schema {found['target_schema']}: {found['state']}"
+    if found.get("other_plan"):
+        yield f"  another plan ({found['other_plan'][:12]}) is filling this schema"
+    if found["state"] == "copying" and not found["working"]:
+        yield "  nobody copies now: run the same command again"
     for run in found.get("runs", []):
         where = run["gtid"] or f"{run['file']}:{run['offset']}"
         exact = "" if run["exact"] else " (or a little later)"

@@ -19,6 +19,7 @@ async def test_an_admin_names_the_site_and_opens_it(
         "daily_tokens": 0,
         "title_model": None,
         "fixed": {},
+        "places": [],
     }
     async with browser_of(site) as visitor:
         assert (await visitor.get("/api/site")).json()["name"] == "Octopus garden"

@@ -10,7 +10,9 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.conftest import Site
 from tests.support import samples
-from tests.support.page import EMAIL, PASSWORD, answer, ask, ended, serious
+from tests.support.migration import STOPPED, Migration
+from tests.support.page import EMAIL, PASSWORD, answer, ask, ended, serious, set_up
+from tests.support.postgres import Postgres
 from tests.support.upstream import Cut, Finish, Gate, Say, Status, Think, Upstream
 from tests.support.upstream import answer as says
 
@@ -54,7 +56,10 @@ class Look:
             self.found += [f"{name}: {violation}" for violation in await serious(self.tab)]
 
 
-@pytest.mark.parametrize(("language", "locale"), [("en", "en-US"), ("zh", "zh-CN")])
+LANGUAGES = pytest.mark.parametrize(("language", "locale"), [("en", "en-US"), ("zh", "zh-CN")])
+
+
+@LANGUAGES
 async def test_every_page_in_both_themes(
     serve: Callable[..., Site],
     browser: Browser,
@@ -72,6 +77,28 @@ async def test_every_page_in_both_themes(
     await conversations(look, upstream, samples.of(language))
     await owners_page(look, site)
     await visitors(look, site)
+    assert not look.found, "\n".join(look.found)
+
+
+@LANGUAGES
+async def test_a_migration_in_both_themes(
+    serve: Callable[..., Site],
+    browser: Browser,
+    profiles: None,
+    postgres: Postgres,
+    pytestconfig: pytest.Config,
+    tmp_path: Path,
+    language: str,
+    locale: str,
+) -> None:
+    """From the plan to the end, as the page shows it to an owner who never reloads."""
+    site = serve(f'ferry_plan = "{tmp_path / "plan.json"}"')
+    await site.server.start()
+    context = await browser.new_context(locale=locale)
+    await set_up(context, site.server)
+    look = Look(await context.new_page(), language, pytestconfig.getoption("--pictures"))
+    with Migration(tmp_path, postgres.new_database()) as moving:
+        await migration(look, site, moving)
     assert not look.found, "\n".join(look.found)
 
 
@@ -190,3 +217,38 @@ async def visitors(look: Look, site: Site) -> None:
     await tab.goto(f"{site.server.url}/#invite=whatever")
     await expect(tab.locator("input[name=email]")).to_be_visible()
     await look.at("sign-up")
+
+
+async def migration(look: Look, site: Site, moving: Migration) -> None:
+    tab = look.tab
+    moving.ask()
+    await tab.goto(f"{site.server.url}/owner/ferry")
+    await expect(tab.locator("[data-stage=planned] .risks .command").first).to_be_visible()
+    await look.at("migration-questions", "narrow")
+    moving.answer()
+    moving.begin()
+    moving.copy("users", 310_400, last=True)
+    moving.copy("questions", 430_000, rejected=23)
+    await expect(tab.locator("[data-stage=copying] .refused .row")).to_have_count(20)
+    await look.at("migration-copying")
+    moving.copy_the_rest()
+    moving.follow(38.0, 4120, spooled=48_000_000, consistent=False)
+    moving.stop()
+    await expect(tab.locator("[data-stage=following] .now.bad")).to_contain_text(STOPPED[:60])
+    await look.at("migration-stopped")
+    moving.fall_silent()
+    await expect(tab.locator(".now.bad .said")).to_have_count(0)
+    await expect(tab.locator(".now.bad .command")).to_contain_text("tako ferry follow")
+    moving.deny()
+    await expect(tab.locator(".away")).to_be_visible()
+    await look.at("migration-away", "wide")
+    moving.admit()
+    moving.come_back()
+    await expect(tab.locator(".away")).to_be_hidden()
+    moving.accept()
+    moving.follow(0.3, 310)
+    moving.verify()
+    await expect(tab.locator("[data-stage=ready] .now.good")).to_be_visible()
+    moving.cut_over()
+    await expect(tab.locator("[data-stage=done] .attempt")).to_be_visible()
+    await look.at("migration-done")

@@ -12,6 +12,12 @@ export type Preset = Schemas["PresetObject"];
 export type Account = Schemas["AccountObject"];
 export type Trial = Schemas["TestResult"];
 export type Sum = Schemas["UsageSum"];
+export type Ferry = Schemas["FerryObject"];
+export type FerryPlan = Schemas["FerryPlan"];
+export type FerryStatus = Schemas["FerryStatus"];
+export type FerryStream = Schemas["FerryStream"];
+export type FerryTable = Schemas["FerryTable"];
+export type FerryRisk = Schemas["FerryRisk"];
 
 const list = <T>({ data }: { data: T[] }) => data;
 
@@ -22,6 +28,8 @@ export const ownSite = queryOptions({ queryKey: ["owner", "site"], queryFn: () =
 export const usage = queryOptions({ queryKey: ["owner", "usage"], queryFn: () => need(GET("/api/owner/usage")) });
 export const invites = queryOptions({ queryKey: ["owner", "invites"], queryFn: () => need(GET("/api/owner/invites")).then(list) });
 export const runningAnswers = queryOptions({ queryKey: ["owner", "running"], queryFn: () => need(GET("/api/owner/running")).then(list) });
+
+export const ferry = queryOptions({ queryKey: ["owner", "ferry"], queryFn: () => need(GET("/api/owner/ferry")) });
 
 // After a change of models: for the owner and for who chooses among them.
 export const modelsChanged = () =>

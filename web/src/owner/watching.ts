@@ -1,24 +1,31 @@
-// What happens to the answers of everybody, while the owner looks at them.
+// What happens to the answers of everybody and to a migration, while the owner looks at them.
 
+import type { QueryKey } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { fail } from "../chat/watching";
 import { queries } from "../data";
+import type { Feed } from "../stream/feed";
 import { whileSeen } from "../stream/seen";
 import { shareFeed } from "../stream/tabs";
-import { runningAnswers, usage } from "./data";
+import { ferry, runningAnswers, usage } from "./data";
 
 // Reads the lists again whenever an answer begins or ends. Returns whether that is still heard of.
-export function useRunningAnswers(): boolean {
+export const useRunningAnswers = () => useFollowed("/api/owner/feed", ANSWERS);
+const ANSWERS = [runningAnswers.queryKey, usage.queryKey];
+
+// The same for a migration, whenever something of it has changed.
+export const useMigration = () => useFollowed("/api/owner/ferry/feed", MIGRATION);
+const MIGRATION = [ferry.queryKey];
+
+function useFollowed(feed: Feed, keys: QueryKey[]): boolean {
   const [connected, setConnected] = useState(true);
   useEffect(() => {
-    const read = oneAtATime(() =>
-      Promise.all([queries.invalidateQueries({ queryKey: runningAnswers.queryKey }), queries.invalidateQueries({ queryKey: usage.queryKey })]),
-    );
+    const read = oneAtATime(() => Promise.all(keys.map((queryKey) => queries.invalidateQueries({ queryKey }))));
     return whileSeen({
-      seen: (signal) => void shareFeed("/api/owner/feed", read, setConnected, signal).catch(fail),
+      seen: (signal) => void shareFeed(feed, read, setConnected, signal).catch(fail),
       back: read,
     });
-  }, []);
+  }, [feed, keys]);
   return connected;
 }
 

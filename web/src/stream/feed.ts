@@ -1,5 +1,5 @@
 // What changes, on every device: hints of what to read again. `/api/feed` tells of one's conversations,
-// `/api/owner/feed` that answers begin and end, whosever they are.
+// `/api/owner/feed` that answers begin and end, whosever they are, `/api/owner/ferry/feed` that a migration goes on.
 
 import type { Hint } from "../api/client";
 import { connection, growing, isFinal } from "./connection";
@@ -8,7 +8,7 @@ import { browser, type Network } from "./network";
 // `all`: hints may have been lost, so read everything again.
 export type News = { kind: "all" } | { kind: string; id: string; version: number };
 
-export type Feed = "/api/feed" | "/api/owner/feed";
+export type Feed = "/api/feed" | "/api/owner/feed" | "/api/owner/ferry/feed";
 
 // Calls `hear` with all news until `signal` aborts; `connected` tells whether there will be any.
 export async function followFeed(

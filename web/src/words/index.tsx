@@ -45,6 +45,12 @@ export function useTimes(): (seconds: number) => string {
   return (seconds) => new Date(seconds * 1000).toLocaleTimeString(LANGUAGES[language].tag, { timeStyle: "short" });
 }
 
+// A day and the time of day, of seconds since 1970.
+export function useMoments(): (seconds: number) => string {
+  const { language } = useLanguage();
+  return (seconds) => new Date(seconds * 1000).toLocaleString(LANGUAGES[language].tag, { dateStyle: "medium", timeStyle: "short" });
+}
+
 // Numbers for people, in their language.
 export function useNumbers(): (value: number) => string {
   const { language } = useLanguage();

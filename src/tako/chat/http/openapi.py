@@ -1,5 +1,6 @@
 """The document at /openapi.json, with the routes that FastAPI does not serve."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,8 +13,8 @@ _ID = {"name": "response_id", "in": "path", "required": True, "schema": {"type":
 _TAG = ["OpenAI-compatible"]
 
 
-def document(api: FastAPI) -> None:
-    """Add them to the document at /openapi.json."""
+def document(api: FastAPI, more: Mapping[str, Any]) -> None:
+    """Add them to the document at /openapi.json; `more` are paths of other apps that FastAPI does not serve."""
 
     def whole() -> dict[str, Any]:
         if api.openapi_schema is None:
@@ -27,7 +28,7 @@ def document(api: FastAPI) -> None:
                 "session": {"type": "apiKey", "in": "cookie", "name": "tako_session"},
             }
             schema["security"] = [{"key": []}, {"session": []}]
-            schema["paths"].update({**_paths(), **page.paths()})
+            schema["paths"].update({**_paths(), **page.paths(), **more})
             _drop_unused_errors(schema)
             api.openapi_schema = schema
         return api.openapi_schema

@@ -1,6 +1,6 @@
 """/api/site, which visitors may read, and /api/owner/site."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Request
@@ -27,7 +27,8 @@ class SiteObject(BaseModel):
 class OwnSite(BaseModel):
     """`fixed` says of each setting that cannot be changed here where it is set: a flag, a variable or a file.
 
-    `daily_tokens` 0 is no limit; `title_model` null takes the model of the conversation.
+    `daily_tokens` 0 is no limit; `title_model` null takes the model of the conversation. `places` are those of the
+    owner's page that not every site has.
     """
 
     site_name: str
@@ -35,6 +36,7 @@ class OwnSite(BaseModel):
     daily_tokens: int
     title_model: str | None
     fixed: dict[str, str]
+    places: list[str]
 
 
 class SiteChanges(BaseModel):
@@ -54,6 +56,7 @@ def router(
     has_real_model: Callable[[], bool],
     is_model: Callable[[str], bool],
     *,
+    places: Sequence[str] = (),
     next_version: bool = False,
 ) -> APIRouter:
     """The routes. Which models there are, an app knows."""
@@ -99,6 +102,7 @@ def router(
             daily_tokens=current.daily_tokens,
             title_model=current.title_model,
             fixed=dict(site.fixed),
+            places=list(places),
         )
 
     return routes

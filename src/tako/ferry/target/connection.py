@@ -14,6 +14,8 @@ from tako.ferry.errors import BadRules, TargetGone
 
 PASSWORD = "TAKO_FERRY_TARGET_PASSWORD"
 OLDEST = 130_000
+# Where it is told that something of a migration has changed; the message is its plan's hash.
+CHANNEL = "ferry"
 # Every value is read and printed the same, whatever the database's settings are. What was said to be done is on the
 # target's disk; only chunks do not wait for it (`state.record`).
 SESSION = (
@@ -63,8 +65,16 @@ class Target:
         with told(self.shown):
             return self.connection.execute(statement.encode(), parameters).rowcount
 
+    def tell(self, plan_hash: str) -> None:
+        """That something of the plan's migration has changed: whoever listens hears it when the transaction commits."""
+        self.execute("SELECT pg_notify(%s, %s)", (CHANNEL, plan_hash))
+
+    def listen(self) -> None:
+        """From here on `await_notice` hears what is told."""
+        self.execute(f"LISTEN {CHANNEL}")
+
     def await_notice(self, timeout: float) -> None:
-        """Until somebody notifies a channel that this session listens to, or for so many seconds."""
+        """Until something is told, or for so many seconds."""
         with told(self.shown):
             for _ in self.connection.notifies(timeout=timeout, stop_after=1):
                 pass
@@ -121,27 +131,41 @@ class Target:
         self.close()
 
 
-def connect(url: str) -> Target:
-    """A session in UTC that commits each statement. Raises `TargetGone`, or `BadRules` for what is no address."""
-    if urlsplit(url).scheme not in ("postgresql", "postgres"):
-        raise BadRules("The target's address begins with postgresql://.")
+def connect(url: str, *, patience: int | None = None) -> Target:
+    """A session in UTC that commits each statement. Raises `TargetGone`, or `BadRules` for what is no address.
+
+    A server that says nothing for `patience` seconds counts as gone; by default only once the network gives it up.
+    """
     shown = without_password(url)
     with told(shown):
-        password = os.environ.get(PASSWORD)
-        # One that stands in the address wins, as everywhere.
-        extra = {"password": password} if password and shown == url else {}
-        connection = psycopg.connect(url, autocommit=True, application_name="tako ferry", **extra)  # type: ignore[arg-type]
+        connection = psycopg.connect(url, **arguments(url, patience))  # type: ignore[arg-type]
     target = Target(connection, shown)
     if target.version < OLDEST:
         target.close()
         raise BadRules(f"The target is PostgreSQL {target.version // 10_000}; ferry needs 13 or newer.")
     for statement in SESSION.split("; "):
         target.execute(statement)
+    if patience is not None:
+        target.execute(f"SET statement_timeout = '{patience}s'")
     encoding = target.rows("SHOW server_encoding")[0][0]
     if encoding != "UTF8":
         target.close()
         raise BadRules(f"The target database keeps its texts in {encoding}; make one with ENCODING 'UTF8'.")
     return target
+
+
+def arguments(url: str, patience: int | None = None) -> dict[str, object]:
+    """What a session needs beside the address. Raises `BadRules` for what is no address."""
+    if urlsplit(url).scheme not in ("postgresql", "postgres"):
+        raise BadRules("The target's address begins with postgresql://.")
+    found: dict[str, object] = {"autocommit": True, "application_name": "tako ferry"}
+    password = os.environ.get(PASSWORD)
+    if password and without_password(url) == url:  # one that stands in the address wins, as everywhere
+        found["password"] = password
+    if patience is not None:
+        found |= {"connect_timeout": patience, "tcp_user_timeout": patience * 1000}
+        found |= {"keepalives_idle": patience, "keepalives_interval": patience, "keepalives_count": 1}
+    return found
 
 
 def without_password(url: str) -> str:
@@ -161,7 +185,8 @@ def told(shown: str) -> Iterator[None]:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise TargetGone(
-            f"The target {shown} failed: {first_line(error)}. When it answers again, run the same command again."
+            f"The target {shown} failed: {first_line(error)}. When it answers again, run the same command again.",
+            reason=first_line(error),
         ) from error
     except psycopg.Error as error:
         raise TargetGone(f"The target {shown} refused: {first_line(error)}.") from error

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from tako.ferry.target.connection import Target
 
@@ -33,7 +34,6 @@ CREATE TABLE IF NOT EXISTS ferry.cutovers (
 ALTER TABLE ferry.runs ADD COLUMN IF NOT EXISTS from_gtid text, ADD COLUMN IF NOT EXISTS from_file text,
     ADD COLUMN IF NOT EXISTS from_offset bigint
 """
-CHANNEL = "ferry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ def advance(
         (gtid, file, offset, batch, transactions, changes, consistent, plan_hash, batch - 1),
     )
     if moved == 1:
-        target.execute("SELECT pg_notify(%s, %s)", (CHANNEL, plan_hash))
+        target.tell(plan_hash)
     return moved == 1
 
 
@@ -176,6 +176,7 @@ def heard(target: Target, plan_hash: str, lag: float, rate: float, spooled: int,
         "WHERE plan_hash = %s",
         (lag, rate, spooled, trouble, plan_hash),
     )
+    target.tell(plan_hash)
 
 
 def stop(target: Target, plan_hash: str, why: str, place: str, table: str) -> None:
@@ -183,6 +184,7 @@ def stop(target: Target, plan_hash: str, why: str, place: str, table: str) -> No
         "UPDATE ferry.streams SET stopped = %s, stopped_place = %s, stopped_table = %s WHERE plan_hash = %s",
         (why, place, table, plan_hash),
     )
+    target.tell(plan_hash)
 
 
 def let_pass(target: Target, plan_hash: str, place: str, table: str) -> None:
@@ -274,6 +276,7 @@ def finish(target: Target, plan_hash: str, changes: int) -> bool:
         "UPDATE ferry.streams SET done_at = now() WHERE plan_hash = %s AND changes = %s AND done_at IS NULL",
         (plan_hash, changes),
     )
+    target.tell(plan_hash)
     return done == 1
 
 
@@ -297,6 +300,7 @@ def begin_step(target: Target, plan_hash: str, attempt: int, n: int, name: str) 
         "INSERT INTO ferry.cutovers (plan_hash, attempt, n, step, started_at) VALUES (%s, %s, %s, %s, now())",
         (plan_hash, attempt, n, name),
     )
+    target.tell(plan_hash)
 
 
 def end_step(target: Target, plan_hash: str, attempt: int, n: int, seconds: float, error: str | None) -> None:
@@ -304,12 +308,24 @@ def end_step(target: Target, plan_hash: str, attempt: int, n: int, seconds: floa
         "UPDATE ferry.cutovers SET seconds = %s, error = %s WHERE plan_hash = %s AND attempt = %s AND n = %s",
         (seconds, error, plan_hash, attempt, n),
     )
+    target.tell(plan_hash)
 
 
-def cutovers(target: Target, plan_hash: str) -> list[tuple[int, str, float | None, str | None]]:
-    """(attempt, step, seconds, error), in order."""
+@dataclass(frozen=True, slots=True)
+class CutoverStep:
+    """`seconds` is None while it is done, and after a death in it."""
+
+    attempt: int
+    step: str
+    started_at: datetime
+    seconds: float | None
+    error: str | None
+
+
+def cutovers(target: Target, plan_hash: str) -> list[CutoverStep]:
+    """Of all attempts, in order."""
     found = target.rows(
-        "SELECT attempt, step, seconds, error FROM ferry.cutovers WHERE plan_hash = %s ORDER BY attempt, n",
+        "SELECT attempt, step, started_at, seconds, error FROM ferry.cutovers WHERE plan_hash = %s ORDER BY attempt, n",
         (plan_hash,),
     )
-    return [(attempt, step, seconds, error) for attempt, step, seconds, error in found]
+    return [CutoverStep(*row) for row in found]

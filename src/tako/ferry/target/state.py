@@ -124,6 +124,22 @@ def unlock(target: Target, schema: str) -> None:
     target.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", (LOCK, schema))
 
 
+def is_locked(target: Target, schema: str, lock: int = LOCK) -> bool:
+    """Some ferry copies into the schema now, or follows."""
+    found = target.rows(
+        "SELECT EXISTS (SELECT 1 FROM pg_locks JOIN pg_database d ON d.oid = database "
+        "WHERE datname = current_database() AND locktype = 'advisory' AND classid = %s::int::oid "
+        "AND objid = hashtext(%s)::oid AND objsubid = 2 AND granted)",
+        (lock, schema),
+    )
+    return bool(found[0][0])
+
+
+def is_switching(target: Target, schema: str) -> bool:
+    """A cutover is under way now."""
+    return is_locked(target, schema, LOCK + 1)
+
+
 def try_switching(target: Target, schema: str) -> bool:
     """False if a cutover is under way. Else this session is it, until it ends."""
     return bool(target.rows("SELECT pg_try_advisory_lock(%s, hashtext(%s))", (LOCK + 1, schema))[0][0])
@@ -177,6 +193,7 @@ def begin(
             "INSERT INTO ferry.tables (plan_hash, table_name, target_name) VALUES (%s, %s, %s)",
             (plan_hash, name, target_name),
         )
+    target.tell(plan_hash)
 
 
 def start_run(target: Target, plan_hash: str, gtid: str, file: str, offset: int, server_id: str, *, exact: bool) -> int:
@@ -186,6 +203,7 @@ def start_run(target: Target, plan_hash: str, gtid: str, file: str, offset: int,
         "SELECT %s, coalesce(max(n), 0) + 1, %s, %s, %s, %s, %s FROM ferry.runs WHERE plan_hash = %s RETURNING n",
         (plan_hash, gtid, file, offset, exact, server_id, plan_hash),
     )
+    target.tell(plan_hash)
     return int(rows[0][0])
 
 
@@ -208,6 +226,17 @@ def progress(target: Target, plan_hash: str) -> dict[str, Progress]:
         name: Progress(count, size, rejected, chunks, None if high is None else tuple(high), copied)
         for name, count, size, rejected, chunks, high, copied in rows
     }
+
+
+def copied_per_second(target: Target, plan_hash: str) -> float:
+    """Rows per second, over the last ten seconds or as long as the last run has gone on."""
+    found = target.rows(
+        "SELECT coalesce(sum(row_count), 0)::float8 / greatest(1, least(10, extract(epoch FROM clock_timestamp() - "
+        "(SELECT max(started_at) FROM ferry.runs WHERE plan_hash = %s))))::float8 "
+        "FROM ferry.chunks WHERE plan_hash = %s AND committed_at > clock_timestamp() - interval '10 s'",
+        (plan_hash, plan_hash),
+    )
+    return float(found[0][0])
 
 
 def record(target: Target, plan_hash: str, chunk: Chunk) -> None:
@@ -236,6 +265,7 @@ def record(target: Target, plan_hash: str, chunk: Chunk) -> None:
         "WHERE plan_hash = %s AND table_name = %s",
         (chunk.rows, chunk.bytes, chunk.rejected, high, chunk.last, plan_hash, chunk.table),
     )
+    target.tell(plan_hash)
 
 
 def reject(
@@ -261,10 +291,12 @@ def rejects(target: Target, plan_hash: str) -> list[Reject]:
 
 def accept(target: Target, plan_hash: str, table: str) -> int:
     """Give up the rejected rows of a table. Returns how many there were."""
-    return target.execute(
+    count = target.execute(
         "UPDATE ferry.rejects SET accepted_at = now() WHERE plan_hash = %s AND table_name = %s AND accepted_at IS NULL",
         (plan_hash, table),
     )
+    target.tell(plan_hash)
+    return count
 
 
 def forget_reject(target: Target, reject: Reject) -> None:
@@ -301,6 +333,7 @@ def note_step(target: Target, plan_hash: str, n: int, statement: str, error: str
         "ON CONFLICT (plan_hash, n) DO UPDATE SET error = excluded.error",
         (plan_hash, n, statement, error),
     )
+    target.tell(plan_hash)
 
 
 def undo_steps(target: Target, plan_hash: str, numbers: Sequence[int]) -> None:
@@ -322,10 +355,12 @@ def failed_steps(target: Target, plan_hash: str) -> list[tuple[int, str, str]]:
 
 def accept_step(target: Target, plan_hash: str, n: int) -> int:
     """Leave a refused step to somebody's hands. Returns 1, or 0 if there is no such one."""
-    return target.execute(
+    count = target.execute(
         "UPDATE ferry.steps SET accepted_at = now() WHERE plan_hash = %s AND n = %s AND error IS NOT NULL",
         (plan_hash, n),
     )
+    target.tell(plan_hash)
+    return count
 
 
 def finish(target: Target, plan_hash: str) -> None:
@@ -333,6 +368,7 @@ def finish(target: Target, plan_hash: str) -> None:
         "UPDATE ferry.migrations SET state = 'copied', copied_at = coalesce(copied_at, now()) WHERE plan_hash = %s",
         (plan_hash,),
     )
+    target.tell(plan_hash)
 
 
 def verified(target: Target, plan_hash: str, results: Sequence[tuple[str, int, int, int, int]], *, equal: bool) -> None:
@@ -348,6 +384,7 @@ def verified(target: Target, plan_hash: str, results: Sequence[tuple[str, int, i
             "UPDATE ferry.migrations SET state = %s, verified_at = CASE WHEN %s THEN now() END WHERE plan_hash = %s",
             ("verified" if equal else "copied", equal, plan_hash),
         )
+        target.tell(plan_hash)
 
 
 def made_schema(target: Target, plan_hash: str) -> bool:
@@ -358,6 +395,7 @@ def made_schema(target: Target, plan_hash: str) -> bool:
 def forget(target: Target, plan_hash: str) -> None:
     """All that is known of a migration."""
     target.execute("DELETE FROM ferry.migrations WHERE plan_hash = %s", (plan_hash,))
+    target.tell(plan_hash)
 
 
 def described(target: Target, plan_hash: str) -> dict[str, Any]:
