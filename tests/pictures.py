@@ -14,8 +14,11 @@ from PIL import Image
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from tests.conftest import config
-from tests.support import postgres, samples
+from tests.support import mariadb, postgres, samples
+from tests.support.application import SITE, Application, admit
+from tests.support.ferry import Ferry
 from tests.support.migration import Migration
+from tests.support.mysqld import Mysqld
 from tests.support.page import answer, ask, ended, launch, opened, set_up
 from tests.support.process import Server
 from tests.support.upstream import Finish, Pause, Say, Step, Think, Upstream
@@ -27,6 +30,13 @@ TALL = {"width": 1120, "height": 960}
 SETTINGS = 'site_name = "Tako"\ntitle_model = "prefixing"'
 PIECES = 90
 NAMES = {"scripted": "Octopus Large"}
+# A site whose copy takes some seconds.
+FERRY = "preset = 'gorm'\n[target]\nschema = 'site'\n[copy]\nchunk_bytes = 262144\nmax_mb_per_s = 3\n"
+MORE = (
+    "INSERT INTO users (name) SELECT CONCAT('somebody ', seq) FROM seq_1_to_20000",
+    "INSERT INTO posts (user_id, body) SELECT 1 + seq % 2, CONCAT('post ', seq, REPEAT('.', 150)) FROM seq_1_to_60000",
+    "ANALYZE TABLE users, posts, words",
+)
 
 
 async def main() -> None:
@@ -42,6 +52,7 @@ async def main() -> None:
                 finally:
                     await server.kill()
         await _migration(browser)
+        await _moved(browser)
         await browser.close()
 
 
@@ -96,6 +107,59 @@ async def _migration(browser: Browser) -> None:
             await context.close()
         finally:
             await server.kill()
+
+
+async def _moved(browser: Browser) -> None:
+    """The whole way of a site that is written to all the time, as its owner watches it."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        mariadb.running() as source,
+        postgres.running() as target,
+    ):
+        folder, site = Path(name), source.new_database()
+        _fill(source, site)
+        ferry = Ferry(folder, source.url(site), target.new_database(), FERRY)
+        server = Server(folder, f'ferry_plan = "{folder / "plan.json"}"\n[local]\nenabled = false')
+        await server.start()
+        try:
+            with Application(source, site):
+                await _watch(browser, server, ferry)
+        finally:
+            await server.kill()
+
+
+def _fill(source: Mysqld, site: str) -> None:
+    with contextlib.closing(source.connect(site)) as connection, connection.cursor() as cursor:
+        for statement in (*SITE.split(";\n"), *MORE):
+            if statement.strip():
+                cursor.execute(statement)
+        admit(connection, site)
+
+
+async def _watch(browser: Browser, server: Server, ferry: Ferry) -> None:
+    context = await browser.new_context(locale="en-US", viewport=TALL, color_scheme="light")  # type: ignore[arg-type]
+    await set_up(context, server)
+    tab = await context.new_page()
+    (await asyncio.to_thread(ferry.plan)).well()
+    await tab.goto(f"{server.url}/owner/ferry")
+    film = Film((896, 768))
+    await film.begin(tab)
+    await asyncio.sleep(1.5)
+    with ferry.start("run", ferry.source, ferry.target, "--json") as process:
+        try:
+            await expect(tab.get_by_role("heading", name="What is written to the source")).to_be_visible(timeout=60_000)
+            await asyncio.sleep(3)
+            (await asyncio.to_thread(ferry.verify, "--live")).well()
+            await expect(tab.get_by_role("heading", name="Nothing is in the way")).to_be_visible()
+            await asyncio.sleep(2)
+            (await asyncio.to_thread(ferry.run, "cutover", "--hook", "true")).well()
+            await expect(tab.get_by_text("Nothing could be written for")).to_be_visible()
+            await asyncio.sleep(1.5)
+        finally:
+            process.kill()
+    await film.end()
+    film.save(FOLDER / "recording-ferry.webp")
+    await context.close()
 
 
 async def _phone(browser: Browser, context: BrowserContext, tab: Page, language: str, locale: str) -> None:
@@ -168,6 +232,7 @@ async def _keep(png: bytes, name: str) -> None:
 class Film:
     """What a tab shows over time: pictures with the seconds at which they were new."""
 
+    size: tuple[int, int] = (896, 560)
     frames: list[tuple[float, bytes]] = field(default_factory=list)
     session: Any = None
     taken: list[asyncio.Future[Any]] = field(default_factory=list)
@@ -193,7 +258,7 @@ class Film:
             if not kept or at - kept[-1][0] >= 1 / per_second:
                 kept.append((at, data))
         times = [round(1000 * (later[0] - now[0])) for now, later in pairwise(kept)] + [3000]
-        images = [Image.open(io.BytesIO(data)).convert("RGB").resize((896, 560)) for _, data in kept]
+        images = [Image.open(io.BytesIO(data)).convert("RGB").resize(self.size) for _, data in kept]
         images[0].save(
             path,
             save_all=True,
