@@ -74,8 +74,8 @@ pictures: $(STAMPS)/dev $(WEB) chromium fonts ## Every state of the page into .s
 	@mkdir -p .screenshots && $(BIN)/pytest -q -n 2 --pictures .screenshots tests/end_to_end/page/test_looks.py
 	@$(BIN)/python -m tests.pictures
 
-test-faults: $(STAMPS)/dev ## The long fault runs
-	@$(BIN)/pytest -q -n 2 -m faults --fault-rounds 30 tests
+test-faults: $(STAMPS)/dev nginx ## The long fault runs of the site (those of ferry: test-ferry)
+	@$(BIN)/pytest -q -n 2 -m faults --fault-rounds 30 --ignore tests/ferry tests
 
 test-ferry: $(STAMPS)/dev mariadb mysql ## Ferry with its long runs: 200 kills of tool, source and target
 	@$(BIN)/pytest -q -n 2 --fault-rounds 50 tests/ferry

@@ -26,6 +26,7 @@ from bench.ferry.peers import CACHE, ROOT, Job
 
 RESULTS = Path(__file__).with_name("following.json")
 TRANSACTION = 20  # rows that are changed together
+FAR = 100_000_000  # ids that no row has
 MARK = 900_000_000  # id of the row that is inserted last
 STEADY = 5_000  # changes per second
 STEADY_SECONDS = 30
@@ -42,7 +43,10 @@ class Place:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.ferry.following", description=__doc__)
-    parser.add_argument("--rows", type=int, default=200_000, help="questions, and how many of them are changed")
+    parser.add_argument(
+        "--rows", type=int, default=1_000_000, help="questions; all tables together have 1.65 times as many"
+    )
+    parser.add_argument("--changes", type=int, default=200_000, help="rows that are changed; a tenth for pg_chameleon")
     given = parser.parse_args()
     peers.install()
     with (
@@ -56,17 +60,21 @@ def main() -> None:
         data.write(folder, size, 7)
         load(source, folder, size)
         servers = Servers(source, target)
-        found = {**_site(servers, folder, given.rows), **_tenth(servers, folder, given.rows // 10)}
+        found = {
+            "rows": size.total,
+            **_site(servers, folder, given.changes),
+            **_tenth(servers, folder, given.changes // 10),
+        }
         RESULTS.write_text(json.dumps(found, indent=1))
 
 
-def _site(servers: Servers, folder: Path, rows: int) -> dict[str, object]:
+def _site(servers: Servers, folder: Path, changes: int) -> dict[str, object]:
     """Ferry copies, the site changes, everybody decodes that, ferry applies it, and goes on under a steady load."""
     job = Job(servers, "site", servers.target.new_database(), Path(tempfile.mkdtemp(dir=folder)))
     _demand(peers.ferry(job), "ferry plan")
     _demand(peers.tako(job, "copy", "plan.json", "--json"), "ferry copy")
     start = _place(servers.source)
-    changed = _change(servers.source, "site", rows)
+    changed = _change(servers.source, "site", changes)
     end = _place(servers.source)
     found: dict[str, object] = {"changes": changed}
     print("| decoding | rows/s | CPU s of the reader | peak MiB | rows seen |\n|---|---|---|---|---|")
@@ -82,7 +90,7 @@ def _site(servers: Servers, folder: Path, rows: int) -> dict[str, object]:
         "\n|---|---|---|---|---|---|---|"
     )
     found["apply ferry"] = _applied("**tako ferry**", job, changed, lambda until: _follow(job, until))
-    found["steady"] = _steady(job, rows)
+    found["steady"] = _steady(job, changes)
     found["cutover"] = _cutover(job)
     return found
 
@@ -109,13 +117,13 @@ def _follow(job: Job, until: Callable[[], bool]) -> Ran:
     return job.servers.run(command, job.folder, environment={"PYTHONPATH": str(ROOT / "src")}, until=until)
 
 
-def _tenth(servers: Servers, folder: Path, rows: int) -> dict[str, object]:
+def _tenth(servers: Servers, folder: Path, changes: int) -> dict[str, object]:
     """pg_chameleon copies, the site changes, pg_chameleon applies that."""
     job = Job(servers, "tenth", servers.target.new_database(), Path(tempfile.mkdtemp(dir=folder)))
     with contextlib.closing(servers.source.connect("tenth")) as session, session.cursor() as cursor:
         cursor.execute("DROP TABLE wide")  # its copy of that one fails, and then it has none
     _demand(peers.pg_chameleon(job), "pg_chameleon init_replica")
-    changed = _change(servers.source, "tenth", rows)
+    changed = _change(servers.source, "tenth", changes)
     return {
         "apply pg_chameleon": _applied(
             "pg_chameleon 2.0.21, a tenth", job, changed, lambda until: peers.pg_chameleon_follows(job, until)
@@ -158,13 +166,13 @@ def _place(source: Mysqld) -> Place:
         return Place(str(file), int(offset))
 
 
-def _change(source: Mysqld, database: str, rows: int) -> int:
+def _change(source: Mysqld, database: str, count: int) -> int:
     """Three parts inserts, six updates, one removals, in transactions of some rows. Returns how many rows."""
-    parts = {"insert": 3 * rows // 10, "update": 6 * rows // 10, "delete": rows // 10}
+    parts = {"insert": 3 * count // 10, "update": 6 * count // 10, "delete": count // 10}
     with contextlib.closing(source.connect(database)) as session, session.cursor() as cursor:
-        for what, count in parts.items():
-            for first in range(1, count + 1, TRANSACTION):
-                _transaction(cursor, what, first, min(first + TRANSACTION - 1, count), 10 * rows)
+        for what, part in parts.items():
+            for first in range(1, part + 1, TRANSACTION):
+                _transaction(cursor, what, first, min(first + TRANSACTION - 1, part), FAR)
         cursor.execute(f"INSERT INTO questions SELECT {MARK}, {_REST} FROM questions LIMIT 1")
     return sum(parts.values()) + 1
 
