@@ -1,5 +1,6 @@
 """`tako db copy`: the whole site is in the new database, or nothing is."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ async def test_a_site_goes_on_in_the_new_database(
     asked = {"model": "prefixing", "input": "go", "background": True}
     running = (await site.client.post("/v1/responses", json=asked)).json()
     await gate.reached.wait()
+    while "half " not in (await site.client.get(f"/v1/responses/{running['id']}")).text:
+        await asyncio.sleep(0.01)  # until it is shown, and thereby kept
     await site.server.kill()
     old, new = site.server.database_url, postgres.new_database()
     told: dict[str, int] = {}
