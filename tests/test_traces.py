@@ -18,6 +18,8 @@ from tests.support.inside import Inside, inside
 from tests.support.upstream import Finish, Gate, Say, Upstream, answer
 from tests.support.upstream import Status as Answered
 
+pytestmark = pytest.mark.slow
+
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT_ID = "00f067aa0ba902b7"
 SECRET = "a-question-about-octopuses"

@@ -213,6 +213,7 @@ async def test_a_stop_that_comes_late_does_not_touch_the_next_answer(site: Insid
     assert (await site.client.get(f"/v1/responses/{second}")).json()["status"] == "completed"
 
 
+@pytest.mark.slow
 async def test_stop_and_the_end_at_the_same_instant_are_one_end(site: Inside, upstream: Upstream) -> None:
     """Whoever is first decides; both hear the same."""
     for _ in range(10):
@@ -245,6 +246,7 @@ async def state(db: Database) -> dict[str, list[Any]]:
         }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["update_response", "add_items", "end_message", "end_attempt", "bill"])
 async def test_an_end_that_fails_halfway_has_not_happened(
     open_site: Open, upstream: Upstream, monkeypatch: pytest.MonkeyPatch, step: str

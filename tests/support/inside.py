@@ -29,7 +29,7 @@ class Inside:
         self.url = url
         self.address = ("127.0.0.1", int(url.rpartition(":")[2]))
         self.owner = ""
-        self.client = httpx.AsyncClient()
+        self.client = httpx.AsyncClient(verify=False)
         self._clients: list[httpx.AsyncClient] = []
 
     async def new_person(
@@ -51,7 +51,9 @@ class Inside:
 
     def new_client(self, **headers: str) -> httpx.AsyncClient:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        made = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=60, trust_env=False, limits=limits)
+        made = httpx.AsyncClient(
+            base_url=self.url, headers=headers, timeout=60, trust_env=False, limits=limits, verify=False
+        )
         self._clients.append(made)
         return made
 

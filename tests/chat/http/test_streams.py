@@ -197,6 +197,7 @@ async def test_a_reader_far_behind_the_rendered_tail_misses_nothing(
     assert stored.content == streamed.replace(b": hb\n", b"")
 
 
+@pytest.mark.slow
 async def test_a_full_disk_stops_answers_and_space_lets_them_go_on(
     tmp_path: Path, sqlite_template: Path, upstream: Upstream
 ) -> None:
