@@ -112,28 +112,28 @@ async def _migration(browser: Browser) -> None:
 async def _moved(browser: Browser) -> None:
     """The whole way of a site that is written to all the time, as its owner watches it."""
     with (
-        tempfile.TemporaryDirectory() as name,
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
         mariadb.running() as source,
         postgres.running() as target,
     ):
-        folder, site = Path(name), source.new_database()
-        _fill(source, site)
-        ferry = Ferry(folder, source.url(site), target.new_database(), FERRY)
-        server = Server(folder, f'ferry_plan = "{folder / "plan.json"}"\n[local]\nenabled = false')
+        _fill(source)
+        ferry = Ferry(Path(folder), source.url("nekobox"), target.new_database(), FERRY)
+        server = Server(Path(folder), 'ferry_plan = "plan.json"\n[local]\nenabled = false')
         await server.start()
         try:
-            with Application(source, site):
+            with Application(source, "nekobox"):
                 await _watch(browser, server, ferry)
         finally:
             await server.kill()
 
 
-def _fill(source: Mysqld, site: str) -> None:
-    with contextlib.closing(source.connect(site)) as connection, connection.cursor() as cursor:
-        for statement in (*SITE.split(";\n"), *MORE):
+def _fill(source: Mysqld) -> None:
+    with contextlib.closing(source.connect()) as connection, connection.cursor() as cursor:
+        for statement in ("CREATE DATABASE nekobox", "USE nekobox", *SITE.split(";\n"), *MORE):
             if statement.strip():
                 cursor.execute(statement)
-        admit(connection, site)
+        admit(connection, "nekobox")
 
 
 async def _watch(browser: Browser, server: Server, ferry: Ferry) -> None:
@@ -257,6 +257,8 @@ class Film:
         for at, data in self.frames:
             if not kept or at - kept[-1][0] >= 1 / per_second:
                 kept.append((at, data))
+        if kept[-1] != self.frames[-1]:
+            kept.append(self.frames[-1])
         times = [round(1000 * (later[0] - now[0])) for now, later in pairwise(kept)] + [3000]
         images = [Image.open(io.BytesIO(data)).convert("RGB").resize(self.size) for _, data in kept]
         images[0].save(
