@@ -14,6 +14,7 @@ from tako.core.errors import TakoError
 from tako.ferry import copy, follow
 from tako.ferry.errors import Blocked, NeedsResync, Stopped
 from tako.ferry.source import position
+from tako.ferry.source.binlog import stream
 from tako.ferry.target import connect, following
 from tako.ferry.throttle import Throttle
 from tests.ferry import moving
@@ -353,6 +354,19 @@ def test_a_source_that_is_started_anew_is_followed_on(start: Start, source: Mysq
         source.start()
         move.run("INSERT INTO notes VALUES (1, 'after', 1)")
         told.wait_until(lambda: move.found("SELECT count(*) FROM moved.notes") == [(1,)])
+
+
+def test_a_source_in_which_nothing_happens_is_not_taken_for_gone(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is heard all the same, for longer than silence is borne."""
+    monkeypatch.setattr(stream, "SILENCE", 2.5)
+    move = start(NOTES, "INSERT INTO notes VALUES (1, 'a', 1)")
+    with followed(move) as told:
+        for _ in range(5):
+            before = len(told.events)
+            told.wait_until(lambda before=before: any(e["event"] == "lag" for e in told.events[before:]))  # type: ignore[misc]
+        move.run("INSERT INTO notes VALUES (2, 'b', 2)")
+        told.wait_until(lambda: len(move.found("SELECT id FROM moved.notes")) == 2)
+    assert [event for event in told.events if event["event"] == "trouble"] == []
 
 
 def test_an_operator_may_go_past_a_statement(start: Start) -> None:
