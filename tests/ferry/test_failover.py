@@ -74,7 +74,8 @@ def test_a_replica_that_takes_the_sources_place_is_followed_on(pair: tuple[Mysql
     primary, replica = pair
     move = begun(primary, target)
     move.run("UPDATE notes SET body = 'behind what was applied' WHERE id = 1")
-    with followed(move):
+    with followed(move) as told:
+        told.wait_for("following")
         await_replica(primary, replica)
         primary.kill()
         move.server = replica  # as behind a name that is pointed elsewhere

@@ -19,7 +19,7 @@ import msgspec
 from tako.core.errors import TakoError
 from tako.ferry import amending, copy, schema
 from tako.ferry.changes import Amended
-from tako.ferry.errors import Blocked, NeedsResync, Refused, Stopped, TargetGone
+from tako.ferry.errors import Blocked, NeedsResync, Refused, SourceGone, Stopped, TargetGone
 from tako.ferry.plan import Plan, PlannedTable
 from tako.ferry.reading import Reader
 from tako.ferry.source import Source, facts
@@ -59,17 +59,29 @@ def run(
     that may wait while the target is away. Raises `Stopped`, `NeedsResync`, `Blocked`, `Refused`, `Damaged`.
     """
     until = until or threading.Event()
-    pause, refusals = 0.1, 0
+    pause, refusals, begun = 0.1, 0, False
+
+    def told(event: dict[str, object]) -> None:
+        nonlocal begun
+        begun = begun or event["event"] == "following"
+        say(event)
+
     while not until.is_set():
         target: Target | None = None
         try:
             target = connect_target()
             with target:
-                if _Follower(plan, connect, connect_target, target, say, most, until).run(past):
+                if _Follower(plan, connect, connect_target, target, told, most, until).run(past):
                     return
             pause, refusals = 0.1, 0
         except _Lost:
             pass  # the position is read anew
+        except SourceGone as error:
+            if not begun:
+                raise  # perhaps it never answers: a wrong address or password
+            say({"event": "trouble", "message": error.message})
+            until.wait(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
         except TargetGone as error:
             if target is not None and not target.connection.broken:
                 refusals += 1  # it is there, and does not want to
