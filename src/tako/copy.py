@@ -49,10 +49,10 @@ async def run(source_url: str, target_url: str, say: Say) -> None:
     Raises `Misconfigured` for addresses that cannot be right, and `Conflict` when one of the two is in use, when the
     target holds something, and when something in it is not as it is in the source; then the target is as it was.
     """
+    _there(source_url)
     with ExitStack() as stack:
         for url in (source_url, target_url):
             stack.enter_context(only_one(url))
-        _there(source_url)
         async with Database(source_url) as source, Database(target_url) as target:
             if source.url == target.url:
                 raise Misconfigured("Both addresses are the same database.")

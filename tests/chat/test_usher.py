@@ -130,3 +130,20 @@ async def test_without_a_limit_nobody_is_counted(db: Database, provider: Scripte
     async with narrow(db, provider) as chat:
         assert not chat.usher.slots.limited("plain")
         await ended(chat, await responses.create(chat, ann, question()))
+
+
+async def test_a_slot_that_was_given_without_anybody_being_told_is_taken(db: Database, provider: Scripted) -> None:
+    """The connection broke in the instant of the commit: the line has forgotten who still waits here."""
+    gate = Gate()
+    provider.then = [[gate, *says("one")], says("two")]
+    ann = await somebody(db)
+    async with narrow(db, provider, plain=1) as chat:
+        first, second = [await responses.create(chat, ann, question(str(n))) for n in (1, 2)]
+        await gate.reached.wait()
+        async with db.write() as connection:
+            await slots.leave(connection, second.id)
+        chat.usher.look()
+        await ended(chat, second)
+        assert await status(chat, second) == "completed"
+        gate.opened.set()
+        await ended(chat, first)

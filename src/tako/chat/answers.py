@@ -42,7 +42,7 @@ async def log_of_id(chat: Chat, response_id: str) -> Log | None:
 
 
 async def place(chat: Chat, log: Log | None) -> int | None:
-    """Of a running answer in the line of its model, while its turn has not come."""
+    """Of an answer in the line of its model, while it waits for a slot."""
     if log is None or len(log.entries) > 1:
         return None
     return await chat.usher.place(log.id)

@@ -142,16 +142,16 @@ class Generation:
 
     @property
     def queued(self) -> bool:
-        """Its turn has not come."""
+        """It waits for a slot."""
         return self.committed.is_set() and self.task is None and self._end is None
 
     def wait(self) -> None:
-        """Its question is stored, and its turn has not come: it can be stopped, and asks nobody yet."""
+        """Its question is stored, and it waits for a slot: it can be stopped, and asks nobody yet."""
         self.committed.set()
         self._owner.count(self)
 
     def begin(self) -> None:
-        """Its question is stored, and its turn has come: ask, unless somebody has stopped it meanwhile."""
+        """Its question is stored, and it has a slot: ask, unless somebody has stopped it meanwhile."""
         self.committed.set()
         if self._end is None and not self.log.fenced:
             self.task = asyncio.create_task(self.run(), name=f"generation-{self.response.id}")

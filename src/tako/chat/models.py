@@ -90,7 +90,7 @@ Index(
     postgresql_where=responses.c.completed_at.is_(None),
 )
 
-# Answers whose turn has not come: more were asked for than a user or a model may have at once.
+# Answers that wait for a slot: more were asked for than a user or a model may have at once.
 waiting = Table(
     "waiting",
     metadata,

@@ -77,10 +77,13 @@ class Usher:
                 await asyncio.sleep(RETRY)
 
     async def _begin(self) -> None:
+        """Who is no longer in the line was given a slot by a transaction whose outcome was not told."""
         self._waiting = {id: one for id, one in self._waiting.items() if not one.log.ended}
         async with self._db.write() as connection:
             line = await slots.line(connection)
+            standing = {one.response_id for one in line.waiting}
             mine = [id for id in line.next(self.slots) if id in self._waiting]
+            mine += [id for id in self._waiting if id not in standing]
             for response_id in mine:
                 await slots.leave(connection, response_id)
         line.begin(mine)

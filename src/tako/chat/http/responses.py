@@ -202,7 +202,7 @@ class ResponsesEndpoint:
         await send_json(send, 200, {**state.response(), **await self._queue(log)}, [*headers, last])
 
     async def _queue(self, log: Log | None) -> dict[str, Any]:
-        """The place of a response whose turn has not come. Not among its events: other clients know none such."""
+        """The place of a response that waits for a slot. Not among its events: other clients know none such."""
         place = await answers.place(self.chat, log)
         return {} if place is None else {"queue": {"place": place}}
 

@@ -68,7 +68,7 @@ class Failure(Shape):
 
 class Running(Shape):
     """Where to join: the stream of `response_id` after `cursor` brings what `items` lack, and nothing else. `place`: in
-    the line of its model, while its turn has not come."""
+    the line of its model, while it waits for a slot."""
 
     response_id: str
     cursor: int
@@ -230,7 +230,7 @@ class Hint(Shape):
     changed, deleted. What is shown with this `version` or a newer one is up to date. `event: ready` (the feed is
     connected: read your lists now) and `event: reload` (hints were lost: read them again) have no fields.
 
-    `queued`: an answer in it waits for its turn, and its place is `version` now, or 0 when its turn has come.
+    `queued`: an answer in it waits for a slot, and its place is `version` now, or 0 when it has one.
 
     In the owner's feed, `began` (version 1) and `ended` (version 2) of the response `id`."""
 
