@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tako.chat import answers, responses, slots, store
+from tako.chat import answers, app, recovery, responses, slots, store
 from tako.chat.responses import Chat
 from tako.chat.slots import Slots
 from tako.chat.store import Response
@@ -108,6 +108,44 @@ async def test_one_that_waited_when_its_process_died_waits_on(db: Database, prov
         gate.opened.set()
         await ended(chat, waiting)
         assert await status(chat, waiting) == "completed"
+
+
+async def test_who_waits_when_its_process_stops_is_answered_by_the_next(
+    db: Database, provider: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As often as it may be: waiting is no beginning. Nobody is begun whom the stop would cut off."""
+    gate = Gate()
+    provider.then = [[gate, *says("one")]]
+    ann = await somebody(db)
+    async with narrow(db, provider, plain=1) as chat:
+        first = await responses.create(chat, ann, question("1"))
+        second = await responses.create(chat, ann, question("2"))
+        watched = await responses.create(chat, ann, replace(question("3"), background=False))
+        await gate.reached.wait()
+        stopping = asyncio.create_task(app.drain(chat, 60))
+        await ended(chat, watched)
+        gate.opened.set()
+        await stopping
+        assert [await status(chat, found) for found in (first, second, watched)] == [
+            "completed",
+            "queued",
+            "incomplete",
+        ]
+        assert chat.journal.find(second.id) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(slots.Line, "next", lambda line, slots: [])
+        for _ in range(recovery.MAX_ATTEMPTS):
+            async with narrow(db, provider, plain=1) as chat:
+                while chat.generations.find(second.id) is None:
+                    await asyncio.sleep(0.01)
+                await app.drain(chat, 60)
+    provider.then = [says("two")]
+    async with narrow(db, provider, plain=1) as chat:
+        while await status(chat, second) != "completed":
+            await asyncio.sleep(0.01)
+    assert [prompt.turns[-1].text for prompt in provider.prompts] == ["1", "2"]
+    async with db.read() as connection:
+        assert await store.count_attempts(connection, second.id) == 1
 
 
 def died(chat: Chat) -> None:

@@ -167,7 +167,10 @@ async def test_stop_stops_whatever_its_owner_does(sites: Sites, upstream: Upstre
     assert sites.books() == (1, 0, 0)
 
 
-async def test_who_waits_for_a_turn_gets_it_though_its_process_dies(sites: Sites, upstream: Upstream) -> None:
+@pytest.mark.parametrize("ending", ["killed", "stopped"])
+async def test_who_waits_for_a_turn_gets_it_though_its_process_ends(
+    sites: Sites, upstream: Upstream, ending: str
+) -> None:
     """One user, one slot, two processes: the place is told by both, and the second answer outlives who took it."""
     ann, ben = await sites(2, "user_slots = 1")
     gate = Gate()
@@ -183,7 +186,10 @@ async def test_who_waits_for_a_turn_gets_it_though_its_process_dies(sites: Sites
         assert [told[id]["status"] for id in (second, third)] == ["queued", "queued"]
     readers = [Reader(id) for id in (first, second, third)]
     reading = [asyncio.create_task(reader.read_on([ann])) for reader in readers]
-    await ben.server.kill()
+    if ending == "killed":
+        await ben.server.kill()
+    else:
+        assert await ben.server.stop() == 0
     gate.opened.set()
     async with asyncio.timeout(30):
         await asyncio.gather(*reading)

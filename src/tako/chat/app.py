@@ -20,7 +20,7 @@ from tako.core import blobs
 from tako.core.bus import MODELS, Bus, reloading
 from tako.core.chores import running
 from tako.core.db import Database, now
-from tako.core.errors import TakoError
+from tako.core.errors import TakoError, Unavailable
 from tako.core.feed import Feed
 from tako.core.journal import Journal, Left
 
@@ -92,8 +92,13 @@ async def _hold(journal: Journal, ushering: Usher, adopt: Callable[[Iterable[Lef
 
 
 async def drain(chat: Chat, grace: float) -> None:
-    """No new work; running answers get `grace` seconds, then they end as incomplete with all that they have."""
+    """No new work, and who waits for a slot is left to whoever serves next; running answers get `grace` seconds, then
+    they end as incomplete with all that they have."""
     chat.draining = True
+    try:
+        await chat.generations.leave(chat.usher.rest())
+    except Unavailable as error:
+        _log.warning("waiting_answers_not_left", reason=error.message)
     try:
         async with asyncio.timeout(grace):
             await chat.generations.quiet()

@@ -471,6 +471,16 @@ class Generations:
         """Until nothing runs."""
         await self._quiet.wait()
 
+    async def leave(self, waiting: Iterable[Generation]) -> None:
+        """To whoever makes answers after this process, which is about to stop; these wait for a slot. In the
+        foreground nobody else can answer, so those end. Raises `Unavailable`."""
+        left = [generation for generation in waiting if generation.detached]
+        for generation in set(waiting) - set(left):
+            generation.end(SHUTDOWN)
+        await self.journal.leave([generation.log for generation in left])
+        for generation in left:
+            generation.lose()
+
     async def stop_all(self, outcome: Outcome) -> None:
         """End all that run. A database that takes no end is waited for, but not for ever: a process that was told to
         stop must stop, and the next start ends what is left."""

@@ -62,11 +62,11 @@ async def recover(chat: Chat, left: Left) -> None:
     found = await _found(chat, left)
     if found is None:
         return
-    row, attempts = found
+    row, attempts, waits = found
     entries = _entries(row, left)
     model, provider = chat.catalog.get(row.model) or (None, None)
     prompt = None
-    if model is not None and attempts < MAX_ATTEMPTS:
+    if model is not None and (waits or attempts < MAX_ATTEMPTS):
         prompt = await _continuation(chat, row, model, Output.of(entries))
     if prompt is None or provider is None:
         _log.info("answer_closed_after_crash", response=row.id, entries=len(entries))
@@ -74,12 +74,13 @@ async def recover(chat: Chat, left: Left) -> None:
         chat.watch.adopted(time.monotonic() - left.since)
         return
     _log.info("answer_goes_on_after_crash", response=row.id, entries=len(entries))
-    async with chat.db.write() as connection:
-        await store.add_attempt(connection, row.id, left.epoch, provider.name)
-        waits = await slots.is_waiting(connection, row.id)
+    if not waits:
+        attempts += 1
+        async with chat.db.write() as connection:
+            await store.add_attempt(connection, row.id, left.epoch, provider.name)
     log = chat.journal.open(row.id, left.epoch, entries)
     chat.watch.adopted(time.monotonic() - left.since)
-    generation = chat.generations.add(row, provider, log, prompt, attempts + 1)
+    generation = chat.generations.add(row, provider, log, prompt, attempts)
     if waits:
         chat.usher.wait(generation)
     else:
@@ -90,22 +91,24 @@ async def close(chat: Chat, left: Left, outcome: Outcome) -> None:
     """End it so, with all that its log holds, and wait until that is stored."""
     try:
         if (found := await _found(chat, left)) is not None:
-            row, attempts = found
+            row, attempts, _ = found
             await _close(chat, row, left, outcome, attempts)
     except BaseException:
         chat.journal.give_back(left)  # else nobody would look after it for as long as this process lives
         raise
 
 
-async def _found(chat: Chat, left: Left) -> tuple[Response, int] | None:
-    """The response, and how often it was begun; None when it has ended after all."""
+async def _found(chat: Chat, left: Left) -> tuple[Response, int, bool] | None:
+    """The response, how often it was begun, and whether it still waits for that; None when it has ended after all."""
     async with chat.db.write() as connection:
         row = await store.response(connection, left.log_id, hidden=True)
         if row.completed_at is not None:
             chat.journal.give_back(left)
             return None
-        await store.end_attempt(connection, row.id, "lost")
-        return row, await store.count_attempts(connection, row.id)
+        waits = await slots.is_waiting(connection, row.id)
+        if not waits:
+            await store.end_attempt(connection, row.id, "lost")
+        return row, await store.count_attempts(connection, row.id), waits
 
 
 async def _close(chat: Chat, row: Response, left: Left, outcome: Outcome, attempts: int) -> None:

@@ -33,6 +33,7 @@ class Usher:
         self._waiting: dict[str, Generation] = {}
         self._places: dict[str, int] = {}
         self._changed = asyncio.Event()
+        self._resting = False
 
     @property
     def slots(self) -> Slots:
@@ -44,6 +45,11 @@ class Usher:
         generation.wait()
         self._waiting[generation.response.id] = generation
         self._changed.set()
+
+    def rest(self) -> list[Generation]:
+        """Nobody begins here any more. Returns who waits."""
+        self._resting = True
+        return list(self._waiting.values())
 
     async def place(self, response_id: str) -> int | None:
         """Its place in the line of its model; None when it does not wait."""
@@ -69,6 +75,8 @@ class Usher:
         while True:
             await self._changed.wait()
             self._changed.clear()
+            if self._resting:
+                continue
             try:
                 await self._begin()
             except Unavailable as error:

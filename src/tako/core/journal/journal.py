@@ -88,6 +88,7 @@ class Journal:
         self._adopted: dict[str, asyncio.Event] = {}  # handed out as `Left`, and not opened yet
         self._silent_since: dict[str, float] = {}  # logs of dead processes that are to be handed out
         self._unsure = False  # a transaction that made a log ours may have been committed although it failed
+        self._leaving = False
         self._running: dict[str, Log] = {}
         self._pending: dict[str, Log] = {}
         self._pending_bytes = 0
@@ -177,6 +178,18 @@ class Journal:
         """The transaction that created it was not committed, as far as one knows."""
         self._running.pop(log.id, None)
         self._unsure = True
+
+    async def leave(self, logs: Sequence[Log]) -> None:
+        """This process is about to stop: whoever else there is, or comes, may have these logs at once, of which
+        everything is committed. It takes over no others from now on."""
+        self._leaving = True
+        if self._following is not None and logs:
+            async with self._db.write() as connection:
+                await store.abandon(connection, [log.id for log in logs], self.process_id)
+        for log in logs:
+            self._running.pop(log.id, None)
+            log.fence()
+        self._bus.tell(LOGS, self.process_id)
 
     def find(self, log_id: str) -> Log | None:
         """The log, while it runs in this process; afterwards its fold is the truth."""
@@ -282,6 +295,8 @@ class Journal:
             return []
         others = [sign for sign in signs if sign.process_id != self.process_id]
         self._others = any(not sign.fenced for sign in others)
+        if self._leaving:
+            return []
         for dead in self._lapses.seen(others):
             await self._bury(dead)
         return await self._unattended() if self._unsure else []

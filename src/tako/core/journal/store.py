@@ -86,6 +86,13 @@ async def leave(connection: AsyncConnection, process_id: str) -> None:
     )
 
 
+async def abandon(connection: AsyncConnection, log_ids: Sequence[str], process_id: str) -> None:
+    """These logs of that process are a dead one's from now on, which never lived."""
+    nobody = await register(connection)
+    await leave(connection, nobody)
+    await _adopt(connection, nobody, logs.c.id.in_(log_ids) & (logs.c.process_id == process_id))
+
+
 async def beat(connection: AsyncConnection, process_id: str) -> list[Sign]:
     """Renew the lease, unless somebody has fenced this process, and see the others': all that may still write, and
     those that may not and have left logs running. Ours is among the first while we have our lease."""
