@@ -167,6 +167,7 @@ provider_models = Table(
     Column("context_tokens", Integer, nullable=False),
     Column("max_output_tokens", Integer, nullable=False),
     Column("created_at", Micros, nullable=False),
+    Column("slots", Integer, nullable=False, server_default="0"),  # answers at once; 0 for no limit
 )
 
 # How a model is offered, wherever it was configured; a model without a row is offered to everybody.

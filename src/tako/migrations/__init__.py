@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from tako.core.db import Database
 from tako.core.errors import Misconfigured, Unavailable
 
-HEAD = "0003"
+HEAD = "0004"
 # "tako" in ASCII: advisory locks are named by numbers, which all programs of a database share.
 _LOCK = 0x74616B6F
 

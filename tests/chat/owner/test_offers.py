@@ -94,10 +94,11 @@ async def test_two_orders_at_once_are_one_of_them(chat: Chat, admin: Principal, 
 
 async def test_a_model_is_described_anew(chat: Chat, admin: Principal, upstream: Upstream) -> None:
     await added(chat, admin, upstream, "fresh")
-    changes = {"name": "Anew", "upstream_model": "newer", "context_tokens": 2000, "max_output_tokens": 700}
+    changes = {"name": "Anew", "upstream_model": "newer", "context_tokens": 2000, "max_output_tokens": 700, "slots": 3}
     await offers.change(chat, admin, "fresh", changes)
     model = chat.catalog.find("fresh", admin)[0]
     assert (model.name, model.context_tokens, model.max_output_tokens) == ("Anew", 2000, 700)
+    assert chat.catalog.slots == {"fresh": 3}
     await ended(chat, admin, await ask(chat, admin, "fresh"))
     assert upstream.requests[-1]["model"] == "newer"
 
@@ -150,6 +151,7 @@ async def test_unknown_models_are_told(chat: Chat, admin: Principal) -> None:
         *(({"upstream_model": odd}, "upstream_model") for odd in ("", "a\nb", "x" * 201)),
         *(({"context_tokens": odd}, "context_tokens") for odd in (0, 255, 10**9)),
         *(({"max_output_tokens": odd}, "max_output_tokens") for odd in (0, 1001)),
+        *(({"slots": odd}, "slots") for odd in (-1, 10_001)),
     ],
 )
 def test_what_no_model_can_be_is_refused(changes: dict[str, object], param: str) -> None:

@@ -46,6 +46,8 @@ async def test_the_one_time_link_leads_to_a_site_that_answers(
     upstream.script = says("pong")
     await tab.get_by_role("button", name="Test", exact=True).click()
     await expect(tab.get_by_role("status").filter(has_text="It answers")).to_contain_text("pong")
+    await tab.get_by_text("Limits").click()
+    await tab.get_by_label("Answers at once").fill("2")
     await tab.get_by_role("button", name="Add a model").click()
 
     await expect(writing(tab)).to_be_visible()
@@ -58,6 +60,11 @@ async def test_the_one_time_link_leads_to_a_site_that_answers(
     await tab.goto("about:blank")
     await tab.goto(link)
     await expect(writing(tab)).to_be_visible()
+
+    await tab.goto(f"{site.server.url}/owner/models")
+    await tab.get_by_role("button", name="Options of anything").click()
+    await tab.get_by_role("menuitem", name="Change").click()
+    await expect(tab.get_by_label("Answers at once")).to_have_value("2")
 
 
 async def test_an_invited_person_signs_up_and_may_be_shut_out(

@@ -42,6 +42,7 @@ function Upstream({ preset, done, cancel }: { preset: Preset; done: () => void; 
   const [model, setModel] = useState(preset.models[0]?.upstream_model ?? "");
   const [name, setName] = useState("");
   const [sizes, setSizes] = useState<{ context_tokens?: number; max_output_tokens?: number }>({});
+  const [slots, setSlots] = useState("0");
   const upstream = { kind: preset.kind, base_url: address.trim(), api_key: key.trim() || null };
 
   const offered = useMutation({ mutationFn: () => need(POST("/api/owner/models/offered", { body: upstream })) });
@@ -67,6 +68,7 @@ function Upstream({ preset, done, cancel }: { preset: Preset; done: () => void; 
             name: shownName,
             context_tokens: size("context_tokens"),
             max_output_tokens: size("max_output_tokens"),
+            slots: Number(slots),
           },
         }),
       );
@@ -105,11 +107,12 @@ function Upstream({ preset, done, cancel }: { preset: Preset; done: () => void; 
       <Trouble error={offered.error} />
       <Field label={words.owner.shownName} name="name" value={name} placeholder={shownName} onChange={setName} maxLength={100} />
       <details>
-        <summary>{words.owner.sizes}</summary>
+        <summary>{words.owner.limits}</summary>
         <div className="two">
           <Field label={words.owner.context} type="number" min={1} value={String(size("context_tokens"))} onChange={(value) => setSizes({ ...sizes, context_tokens: Number(value) })} />
           <Field label={words.owner.output} type="number" min={1} value={String(size("max_output_tokens"))} onChange={(value) => setSizes({ ...sizes, max_output_tokens: Number(value) })} />
         </div>
+        <Field label={words.owner.slots} type="number" min={0} value={slots} onChange={setSlots} hint={words.owner.slotsHint} />
       </details>
       <TrialResult trial={testing.data} error={testing.error} />
       <Trouble error={saving.error} />

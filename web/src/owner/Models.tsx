@@ -118,9 +118,10 @@ function EditModel({ model, close }: { model: OwnModel; close: () => void }) {
   const [upstream, setUpstream] = useState(model.upstream_model ?? "");
   const [context, setContext] = useState(String(model.context_tokens));
   const [output, setOutput] = useState(String(model.max_output_tokens));
+  const [slots, setSlots] = useState(String(model.slots));
   const saving = useMutation({
     mutationFn: async () => {
-      const body = { name: name.trim(), upstream_model: upstream.trim(), context_tokens: Number(context), max_output_tokens: Number(output) };
+      const body = { name: name.trim(), upstream_model: upstream.trim(), context_tokens: Number(context), max_output_tokens: Number(output), slots: Number(slots) };
       await need(PATCH("/api/owner/models/{model_id}", { params: path(model), body }));
       await modelsChanged();
     },
@@ -139,6 +140,7 @@ function EditModel({ model, close }: { model: OwnModel; close: () => void }) {
           <Field label={words.owner.context} type="number" min={1} required value={context} onChange={setContext} />
           <Field label={words.owner.output} type="number" min={1} required value={output} onChange={setOutput} />
         </div>
+        <Field label={words.owner.slots} type="number" min={0} required value={slots} onChange={setSlots} hint={words.owner.slotsHint} />
         <Trouble error={saving.error} />
         <div className="acts">
           <Button type="tertiary" onClick={close}>{words.cancel}</Button>

@@ -91,7 +91,13 @@ def router(chat: Chat, authenticator: Authenticator) -> APIRouter:
         model_id = body.id or body.upstream_model
         name = body.name or body.upstream_model
         row = ModelRow(
-            model_id, body.provider_id, body.upstream_model, name, body.context_tokens, body.max_output_tokens
+            model_id,
+            body.provider_id,
+            body.upstream_model,
+            name,
+            body.context_tokens,
+            body.max_output_tokens,
+            body.slots,
         )
         await offers.add(chat, await admin(request), row)
         return ModelObject.of(await offers.find(chat, model_id))

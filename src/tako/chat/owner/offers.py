@@ -23,6 +23,7 @@ _log = structlog.get_logger("tako.models")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}\Z")
 LEAST_CONTEXT = 256
 MOST_CONTEXT = 100_000_000
+MOST_SLOTS = 10_000
 _TERMS = ("enabled", "admins_only")
 
 
@@ -140,6 +141,8 @@ def checked(row: ModelRow) -> ModelRow:
         raise Invalid(
             "max_output_tokens must be from 1 to context_tokens.", code="invalid_value", param="max_output_tokens"
         )
+    if not 0 <= row.slots <= MOST_SLOTS:
+        raise Invalid(f"slots must be from 0 to {MOST_SLOTS}.", code="invalid_value", param="slots")
     return ModelRow(
         id=row.id,
         provider_id=row.provider_id,
@@ -147,6 +150,7 @@ def checked(row: ModelRow) -> ModelRow:
         name=names.normal(row.name, "name", most=100),
         context_tokens=row.context_tokens,
         max_output_tokens=row.max_output_tokens,
+        slots=row.slots,
     )
 
 

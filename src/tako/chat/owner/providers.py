@@ -50,6 +50,7 @@ async def load(db: Database, catalog: Catalog) -> None:
 async def changed(chat: Chat) -> None:
     """Offer what is stored now, here and in the other processes."""
     await load(chat.db, chat.catalog)
+    chat.usher.look()
     chat.bus.tell(MODELS, "changed")
 
 
@@ -72,6 +73,7 @@ def settings_of(row: ProviderRow, models: Sequence[ModelRow]) -> ProviderSetting
                 upstream_model=model.upstream_model,
                 context_tokens=model.context_tokens,
                 max_output_tokens=model.max_output_tokens,
+                slots=model.slots,
             )
             for model in models
         ),

@@ -28,7 +28,7 @@ class ProviderRow:
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """`id` is what clients send, `upstream_model` what the upstream calls it."""
+    """`id` is what clients send, `upstream_model` what the upstream calls it; `slots`: answers at once, 0: any."""
 
     id: str
     provider_id: str
@@ -36,6 +36,7 @@ class ModelRow:
     name: str
     context_tokens: int
     max_output_tokens: int
+    slots: int = 0
 
 
 @dataclass(frozen=True, slots=True)

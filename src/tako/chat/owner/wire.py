@@ -18,6 +18,7 @@ from tako.chat.providers.openai import Offered, OpenAIProvider
 Short = Annotated[str, Field(max_length=500)]
 Secret = Annotated[str | None, Field(max_length=1000, repr=False)]
 Tokens = Annotated[int, Field(ge=1, le=2**53)]
+Slots = Annotated[int, Field(ge=0, le=2**53, description="Answers at once; more wait for their turn; 0 for no limit.")]
 
 
 class _Body(BaseModel):
@@ -135,6 +136,7 @@ class NewModel(_Body):
     name: Short | None = None
     context_tokens: Tokens = 8192
     max_output_tokens: Tokens = 4096
+    slots: Slots = 0
 
 
 class ModelChanges(_Body):
@@ -144,6 +146,7 @@ class ModelChanges(_Body):
     name: Short = ""
     context_tokens: Tokens = 8192
     max_output_tokens: Tokens = 4096
+    slots: Slots = 0
     enabled: bool = True
     admins_only: bool = False
 
@@ -159,6 +162,7 @@ class ModelObject(BaseModel):
     upstream_model: str | None
     context_tokens: int
     max_output_tokens: int
+    slots: int
     enabled: bool
     admins_only: bool
     demo: bool
@@ -175,6 +179,7 @@ class ModelObject(BaseModel):
             upstream_model=row.upstream_model if row else None,
             context_tokens=model.context_tokens,
             max_output_tokens=model.max_output_tokens,
+            slots=model.slots,
             enabled=terms.enabled,
             admins_only=terms.admins_only,
             demo=model.demo,
