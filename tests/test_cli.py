@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -57,6 +58,21 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def with_ann(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a site that has one account."""
+    shell = Shell(tmp_path_factory.mktemp("with-ann"))
+    shell.succeeds("user", "create", "ann@example.org", stdin=PASSWORD)
+    return shell.folder / "data"
+
+
+@pytest.fixture
+def anns(shell: Shell, with_ann: Path) -> Shell:
+    """One of a copy of that site."""
+    shutil.copytree(with_ann, shell.folder / "data")
+    return shell
+
+
 def test_version_is_told_without_loading_the_server(shell: Shell) -> None:
     assert shell.succeeds("version") == f"{__version__}\n"
     loaded = subprocess.run(
@@ -86,23 +102,21 @@ def test_an_admin_is_made_from_standard_input_and_gets_a_key_alone_on_standard_o
     assert shell.rows("SELECT name, scopes FROM api_keys") == [("laptop", "chat admin")]
 
 
-def test_accounts_made_by_hand_are_no_admins_unless_told(shell: Shell) -> None:
-    shell.succeeds("user", "create", "ann@example.org", stdin=PASSWORD)
-    assert shell.rows("SELECT admin FROM users") == [(0,)]
-    assert "'admin'" in shell.fails("token", "create", "ann@example.org", "--scope", "admin")
+def test_accounts_made_by_hand_are_no_admins_unless_told(anns: Shell) -> None:
+    assert anns.rows("SELECT admin FROM users") == [(0,)]
+    assert "'admin'" in anns.fails("token", "create", "ann@example.org", "--scope", "admin")
 
 
-def test_disabling_and_resetting(shell: Shell) -> None:
-    shell.succeeds("user", "create", "ann@example.org", stdin=PASSWORD)
-    shell.succeeds("token", "create", "ann@example.org")
-    (before,) = shell.rows("SELECT password_hash FROM users")
-    shell.succeeds("user", "reset", "ann@example.org", stdin="another horse\n")
-    assert shell.rows("SELECT password_hash FROM users") != [before]
-    shell.succeeds("user", "disable", "ann@example.org")
-    assert shell.rows("SELECT count(*) FROM api_keys WHERE revoked_at IS NULL") == [(0,)]
-    assert "disabled" in shell.fails("token", "create", "ann@example.org")
-    shell.succeeds("user", "enable", "ann@example.org")
-    shell.succeeds("token", "create", "ann@example.org")
+def test_disabling_and_resetting(anns: Shell) -> None:
+    anns.succeeds("token", "create", "ann@example.org")
+    (before,) = anns.rows("SELECT password_hash FROM users")
+    anns.succeeds("user", "reset", "ann@example.org", stdin="another horse\n")
+    assert anns.rows("SELECT password_hash FROM users") != [before]
+    anns.succeeds("user", "disable", "ann@example.org")
+    assert anns.rows("SELECT count(*) FROM api_keys WHERE revoked_at IS NULL") == [(0,)]
+    assert "disabled" in anns.fails("token", "create", "ann@example.org")
+    anns.succeeds("user", "enable", "ann@example.org")
+    anns.succeeds("token", "create", "ann@example.org")
 
 
 @pytest.mark.parametrize(
@@ -118,9 +132,8 @@ def test_disabling_and_resetting(shell: Shell) -> None:
         (["token", "create", "nobody@example.org"], "", "nobody@example.org"),
     ],
 )
-def test_mistakes_are_one_readable_line(shell: Shell, arguments: list[str], stdin: str, said: str) -> None:
-    shell.succeeds("user", "create", "ann@example.org", stdin=PASSWORD)
-    assert said in shell.fails(*arguments, stdin=stdin)
+def test_mistakes_are_one_readable_line(anns: Shell, arguments: list[str], stdin: str, said: str) -> None:
+    assert said in anns.fails(*arguments, stdin=stdin)
 
 
 def test_a_wrong_data_folder_is_told_and_not_made(shell: Shell) -> None:
@@ -180,15 +193,14 @@ def test_misconfiguration_ends_with_code_2(shell: Shell) -> None:
     assert "missing.toml" in shell.fails("config", "--config", "missing.toml", code=2)
 
 
-def test_a_backup_is_a_whole_database(shell: Shell) -> None:
-    shell.succeeds("user", "create", "ann@example.org", stdin=PASSWORD)
-    made = Path(shell.succeeds("backup", "copies/tako.db").strip())
-    copy = sqlite3.connect(shell.folder / made)
+def test_a_backup_is_a_whole_database(anns: Shell) -> None:
+    made = Path(anns.succeeds("backup", "copies/tako.db").strip())
+    copy = sqlite3.connect(anns.folder / made)
     try:
         assert copy.execute("SELECT email FROM users").fetchall() == [("ann@example.org",)]
     finally:
         copy.close()
-    assert "There is no database" in shell.fails("backup", "--data", "elsewhere")
+    assert "There is no database" in anns.fails("backup", "--data", "elsewhere")
 
 
 def test_a_site_on_postgresql_is_told_how_to_back_up(shell: Shell) -> None:
