@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from tako import cli
-from tako.ferry import copy, follow
+from tako.ferry import copy, followable
 from tako.ferry.plan import Plan, PlannedTable
 from tako.ferry.source import Source, chunks, connection, rows
 from tako.ferry.source.binlog import events, transactions
@@ -140,7 +140,7 @@ def position_too_late() -> None:
 
 def cascades_ignored() -> None:
     """What the source's foreign keys do to other rows is not done."""
-    follow.cascades_of = lambda plan: {}
+    followable.cascades_of = lambda plan: {}
 
 
 def unknown_events_skipped() -> None:

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from tako.ferry import copy, follow, verify
+from tako.ferry import copy, deferred, follow, verify
 from tako.ferry.errors import Blocked, Different
 from tako.ferry.plan import Plan
 from tako.ferry.source import Source, fence, position
@@ -121,7 +121,7 @@ def _switch(plan: Plan, connect: Callable[[], Source], target: Target, how: How,
         with steps.step("check"):
             _await_ready(plan, target)
         with steps.step("analyse"):
-            for _, statement in _waiting(plan, target):
+            for _, statement in deferred.left(plan, target):
                 if statement.startswith("ANALYZE "):
                     target.execute(statement)
         made = _fence(plan, fenced, how)
@@ -181,17 +181,9 @@ def _complete(plan: Plan, connect: Callable[[], Source], source: Source, target:
 def _switching(plan: Plan, source: Source, target: Target) -> Iterator[tuple[int, str]]:
     """Sequences, triggers, foreign keys: in the order of the plan, those that are not there yet."""
     yield from enumerate(copy.sequences(plan, source))
-    for n, statement in _waiting(plan, target):
+    for n, statement in deferred.left(plan, target):
         if ddl.taken_back(statement) is not None:
             yield n, statement
-
-
-def _waiting(plan: Plan, target: Target) -> list[tuple[int, str]]:
-    """What the plan does after the copy and waits for the cutover, with the numbers of the steps."""
-    first = sum(column.counts for table in plan.tables for column in table.columns)
-    done = state.steps(target, plan.hash)
-    after = enumerate(plan.ddl.after, first)
-    return [(n, statement) for n, statement in after if n not in done and ddl.waits_for_cutover(statement)]
 
 
 def _await_ready(plan: Plan, target: Target) -> None:
@@ -353,5 +345,5 @@ def _afterwards(plan: Plan, target: Target, how: How, steps: _Steps) -> None:
     if how.hook and not following.hooked(target, plan.hash):
         _hook(plan, target, how, steps)
     with steps.step("validate"):
-        for n, statement in _waiting(plan, target):
+        for n, statement in deferred.left(plan, target):
             state.step(target, plan.hash, n, statement)

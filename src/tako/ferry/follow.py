@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from tako.core.errors import TakoError
-from tako.ferry import amending, copy, schema
+from tako.ferry import amending, copy, deferred, followable, schema
 from tako.ferry.changes import Amended
 from tako.ferry.errors import Blocked, NeedsResync, Refused, SourceGone, Stopped, TargetGone
 from tako.ferry.plan import Plan, PlannedTable
 from tako.ferry.reading import Reader
-from tako.ferry.source import Source, facts
+from tako.ferry.source import Source
 from tako.ferry.source.binlog import gtid
 from tako.ferry.source.binlog.stream import From
 from tako.ferry.source.binlog.transactions import Transaction
@@ -40,7 +40,6 @@ MOST_BYTES = 16 << 20
 MOST_SECONDS = 1.0
 LONGEST_PAUSE = 10.0  # seconds between two tries to reach the target
 REFUSALS = 5  # times that the target may refuse the same thing, a deadlock or what it has no room for
-ACTIONS = frozenset({"CASCADE", "SET NULL"})
 
 
 def run(
@@ -212,69 +211,24 @@ class _Follower:
         runs = following.runs(self.target, self.plan.hash)
         self.first, self.last = runs[0], runs[-1]
         self.batch, self.consistent = begun.batch, begun.consistent
-        self._allowed(runs)
-        self._take_back()
-        self._load()
-
-    def _allowed(self, runs: list[Run]) -> None:
-        """What cannot be followed is said before anything is done."""
         with self.connect() as source:
-            logs_cascades = facts.logs_cascades(source)
-        planned = {table.source: table for table in self.plan.tables}
-        skips = {}
-        for table in self.plan.schema.tables:
-            if table.name not in planned:
-                continue
-            if table.versioned:
-                raise Refused(
-                    f"The table {table.name} keeps its history (SYSTEM VERSIONING), which cannot be followed."
-                )
-            key = _followable_key(planned[table.name])
-            if not key:
-                first, last = following.runs_of(self.target, self.plan.hash, table.name)
-                at = runs[last - 1]
-                if not at.exact or first != last:
-                    raise Refused(
-                        f"The table {table.name} has no key, and the moment of its copy is not known exactly: "
-                        "copy anew without interruption, or give it a key."
-                    )
-                skips[table.name] = at
-            for foreign in table.foreign_keys:
-                acts = {foreign.on_delete, foreign.on_update} & ACTIONS
-                if acts and not logs_cascades and foreign.table not in planned:
-                    raise Refused(
-                        f"Rows of {table.name} change with those of {foreign.table} ({foreign.name}, {acts.pop()}), "
-                        "which the source does not log, and which is not followed. Move it too, or skip this one."
-                    )
-        self.skips = skips
-
-    def _take_back(self) -> None:
-        """Foreign keys and triggers that a finished copy has made; the cutover makes them again."""
-        first = sum(column.counts for table in self.plan.tables for column in table.columns)
-        done = state.steps(self.target, self.plan.hash)
-        after = list(enumerate(self.plan.ddl.after, first))
-        back = [(n, statement) for n, statement in after if n in done and ddl.waits_for_cutover(statement)]
-        if not back:
-            return
-        with self.target.transaction():
-            for _, statement in reversed(back):
-                if (undone := ddl.taken_back(statement)) is not None:
-                    self.target.execute(undone)
-            state.undo_steps(self.target, self.plan.hash, [n for n, _ in back])
-        self.say({"event": "taken back", "statements": len(back)})
+            self.skips = followable.check(self.plan, source, self.target)
+        if count := deferred.take_back(self.plan, self.target):
+            self.say({"event": "taken back", "statements": count})
+        self._load()
 
     def _load(self) -> None:
         """The tables as they are after everything that the target has."""
         plan = amended(self.plan, self.target)
         self.amended = plan
-        cascades = cascades_of(plan)
+        cascades = followable.cascades_of(plan)
         self.tables.clear()
         for table in plan.tables:
             self.tables[table.source] = self._applied(table, cascades)
         self.rejected = {reject.table for reject in state.rejects(self.target, self.plan.hash)}
 
     def _applied(self, table: PlannedTable, cascades: Mapping[str, list[Cascade]]) -> Applied:
-        key = table if _followable_key(table) else msgspec.structs.replace(table, key=())
+        key = table if followable.has_key(table) else msgspec.structs.replace(table, key=())
         into = self.plan.target.schema
         return Applied(self.target, into, key, copy.repairs(table), cascades.get(table.source, []))
 
@@ -376,7 +330,7 @@ class _Follower:
         if consistent and not self.consistent:
             self.consistent = True
             self.say({"event": "consistent"})
-            self._index()
+            deferred.make(self.plan, self._now, self.target, self.say)
 
     def _reconnected(self, pause: float) -> bool:
         """True if what was sent last was committed after all. Raises `_Lost` if the target knows less than it did."""
@@ -485,17 +439,10 @@ class _Follower:
             change.statement,
         )
         self.amended = amending.plan_with(plan, change.table, change.planned)
-        self.tables[change.table.name] = self._applied(change.planned, cascades_of(self.amended))
+        self.tables[change.table.name] = self._applied(change.planned, followable.cascades_of(self.amended))
         if self.consistent:
-            self._change_indexes(before, change.table, change.planned)
+            deferred.change_indexes(self.plan, self.target, before, change.table, change.planned)
         self.say({"event": "amended", "table": change.table.name, "statement": change.statement})
-
-    def _change_indexes(self, before: schema.Table, after: schema.Table, planned: PlannedTable) -> None:
-        pairs = pairs_of(self.plan)  # by which the names were given
-        first = AMENDED_STEPS * (1 + len(following.amendments(self.target, self.plan.hash)))
-        statements = ddl.index_changes(pairs, before, after, planned, self.plan.rules, self.plan.target.schema)
-        for n, statement in enumerate(statements, first):
-            state.step(self.target, self.plan.hash, n, statement)
 
     def _is_consistent(self, reached: gtid.GtidSet, at: From) -> bool:
         """The log has been applied up to where the last run of the copy was over."""
@@ -506,31 +453,6 @@ class _Follower:
             return reached.holds(last.gtid if first_only else last.end_gtid)
         end = (last.file, last.offset) if first_only and last.offset > 4 else (last.end_file, last.end_offset)
         return (at.file, at.offset) >= end
-
-    def _index(self) -> None:
-        """Indexes and comments of the plan, and what the source has added since. The spool fills meanwhile."""
-        first = sum(column.counts for table in self.plan.tables for column in table.columns)
-        done = state.steps(self.target, self.plan.hash)
-        for n, statement in enumerate(self.plan.ddl.after, first):
-            if n not in done and not ddl.waits_for_cutover(statement):
-                self.say(
-                    {
-                        "event": "step",
-                        "n": n + 1,
-                        "of": first + len(self.plan.ddl.after),
-                        "statement": statement.splitlines()[0],
-                    }
-                )
-                state.step(self.target, self.plan.hash, n, statement)
-        original = {table.name: table for table in self.plan.schema.tables}
-        planned = {table.source: table for table in self._now.tables}
-        for table in self._now.schema.tables:
-            if table.name in planned and table.indexes != original[table.name].indexes:
-                self._change_indexes(original[table.name], table, planned[table.name])
-        state.finish(self.target, self.plan.hash)
-
-
-AMENDED_STEPS = 100_000  # numbers of steps that came after the plan begin here
 
 
 def amended(plan: Plan, target: Target) -> Plan:
@@ -548,42 +470,6 @@ def is_behind(stream: Stream, end: Position, *, mariadb: bool) -> bool:
     if end.gtid:
         return gtid.parse(stream.gtid, mariadb=mariadb).holds(end.gtid)
     return (stream.file, stream.offset) >= (end.file, end.offset)
-
-
-def pairs_of(plan: Plan) -> list[ddl.Pair]:
-    schemas = {table.name: table for table in plan.schema.tables}
-    return [(schemas[table.source], table) for table in plan.tables]
-
-
-def cascades_of(plan: Plan) -> dict[str, list[Cascade]]:
-    """By the table that is referred to: which tables its rows change when they go or change."""
-    planned = {table.source: table for table in plan.tables}
-    found: dict[str, list[Cascade]] = {}
-    for table in plan.schema.tables:
-        for foreign in table.foreign_keys:
-            if table.name not in planned or foreign.table not in planned or foreign.schema != plan.schema.name:
-                continue
-            if not {foreign.on_delete, foreign.on_update} & ACTIONS:
-                continue
-            child, parent = planned[table.name], planned[foreign.table]
-            found.setdefault(parent.source, []).append(
-                Cascade(
-                    child.source,
-                    tuple(child.column(name).target for name in foreign.columns),
-                    tuple(parent.column(name).target for name in foreign.references),
-                    foreign.on_delete,
-                    foreign.on_update,
-                )
-            )
-    return found
-
-
-def _followable_key(table: PlannedTable) -> bool:
-    """Its rows can be told apart in the target: nothing in the key is NULL, and no rule changes its dates."""
-    return bool(table.key) and all(
-        column.copied and column.not_null and bool(column.key or not column.cast.startswith(("date", "timestamp")))
-        for column in table.key_columns
-    )
 
 
 def _is_before(run: Run, transaction: Transaction, plan: Plan) -> bool:
