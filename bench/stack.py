@@ -3,9 +3,10 @@
 All its own processes share core 0. PostgreSQL and Valkey are on core 1 with the load, as on another machine.
 """
 
-import subprocess
+import asyncio
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from tests.support import postgres, valkey
 
 from bench.servers import SERVER_CORE, Process, Tree, free_port
 from bench.target import SERVER, Target
+from tako import migrations
+from tako.core.accounts import store, tokens
+from tako.core.db import Database
 
 POSTGRES = "PostgreSQL"
 VALKEY = "Valkey"
@@ -42,29 +46,23 @@ class Site:
     """A folder with the settings of a Tako, and a key for it. No server runs yet."""
 
     folder: Path
+    database_url: str
     key: str
 
     @classmethod
-    def made(cls, folder: Path, config: str) -> "Site":
-        """With an account."""
-        folder.mkdir()
+    def made(cls, folder: Path, config: str, database_url: str | None = None) -> "Site":
+        """With an account; on SQLite where no database is named."""
+        (folder / "data").mkdir(parents=True)
+        if database_url:
+            config = f'database_url = "{database_url}"\n{config}'
         (folder / "tako.toml").write_text(config)
-        site = cls(folder, "")
-        site._tako("user", "create", "bench@example.org", given="correct horse\n")
-        return cls(folder, site._tako("token", "create", "bench@example.org").strip())
-
-    def _tako(self, *words: str, given: str = "") -> str:
-        command = [sys.executable, "-m", "tako", *words, *self.around]
-        return subprocess.run(command, input=given, text=True, check=True, stdout=subprocess.PIPE).stdout
+        url = database_url or f"sqlite:///{folder / 'data' / 'tako.db'}"
+        with ThreadPoolExecutor(1) as beside:  # here a loop runs already
+            return cls(folder, url, beside.submit(asyncio.run, _key(url)).result())
 
     @property
     def around(self) -> list[str]:
         return ["--data", str(self.folder / "data"), "--config", str(self.folder / "tako.toml")]
-
-    @property
-    def database(self) -> Path:
-        """Of a site on SQLite."""
-        return self.folder / "data" / "tako.db"
 
     @contextmanager
     def served(self, port: int) -> Iterator[Process]:
@@ -77,13 +75,22 @@ class Site:
             process.end()
 
 
+async def _key(database_url: str) -> str:
+    """Of a new account: what `tako user create` and `tako token create` do, without starting Python twice."""
+    await migrations.upgrade(database_url)
+    key = tokens.new_key()
+    async with Database(database_url) as db, db.write() as connection:
+        user = await store.add_user(connection, "bench@example.org", "no password", admin=True)
+        await store.add_key(connection, user.id, key, "bench", ["chat"], None)
+    return key
+
+
 @dataclass(frozen=True)
 class Stack:
     """A site that is served: one target for each of its processes, all counted together."""
 
     name: str
     site: Site
-    database_url: str
     targets: tuple[Target, ...]
     cache: valkey.Valkey | None = None
 
@@ -110,7 +117,7 @@ class Models:
 @contextmanager
 def on_sqlite(folder: Path, models: Models) -> Iterator[Stack]:
     site = Site.made(folder / "sqlite", models.config())
-    with _served("SQLite", site, f"sqlite:///{site.database}", 1, {}) as stack:
+    with _served("SQLite", site, 1, {}) as stack:
         yield stack
 
 
@@ -120,22 +127,21 @@ def on_postgres(folder: Path, models: Models, *, processes: int = 1, with_valkey
     with ExitStack() as opened:
         server = opened.enter_context(postgres.running(SETTINGS))
         url = server.new_database()
-        config = f'database_url = "{url}"\n'
+        config = ""
         parts: dict[str, Tree] = {POSTGRES: Tree(server.pid)}
         cache = None
         if with_valkey:
             cache = opened.enter_context(valkey.running())
             parts[VALKEY] = Tree(cache.pid)
-            config += f'valkey_url = "{cache.url}"\n'
-        site = Site.made(folder / name.replace(" ", ""), config + models.config())
-        yield opened.enter_context(_served(name, site, url, processes, parts, cache))
+            config = f'valkey_url = "{cache.url}"\n'
+        site = Site.made(folder / name.replace(" ", ""), config + models.config(), url)
+        yield opened.enter_context(_served(name, site, processes, parts, cache))
 
 
 @contextmanager
 def _served(
     name: str,
     site: Site,
-    url: str,
     processes: int,
     parts: Mapping[str, Tree],
     cache: valkey.Valkey | None = None,
@@ -150,7 +156,7 @@ def _served(
         for process, port in zip(each, ports, strict=True):
             process.listening(port)
         targets = tuple(Target(f"Tako, {name}", port, "/v1/responses", around, site.key) for port in ports)
-        yield Stack(name, site, url, targets, cache)
+        yield Stack(name, site, targets, cache)
 
 
 @dataclass(frozen=True)

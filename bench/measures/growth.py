@@ -147,7 +147,7 @@ async def conversations(run: Run) -> Measured:
             opened.enter_context(stack.on_sqlite(run.folder, models)),
             opened.enter_context(stack.on_postgres(run.folder, models)),
         ):
-            made = {count: _fill(served.database_url, count) for count in run.scale.messages}
+            made = {count: _fill(served.site.database_url, count) for count in run.scale.messages}
 
             async def once(served: stack.Stack = served, made: Mapping[int, str] = made) -> _Round:
                 meter = Meter(served.target.parts, upstream)

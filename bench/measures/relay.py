@@ -240,12 +240,12 @@ class Written:
 
 
 async def _written(on: stack.Stack, upstream: Tree, streams: int, chunks: int) -> Written:
-    stack.compact(on.database_url)
-    before = stack.Kept.now(on.database_url)
+    stack.compact(on.site.database_url)
+    before = stack.Kept.now(on.site.database_url)
     await relay(on.target, upstream, streams=streams, chunks=chunks, rate=RATE)
-    wal = stack.Kept.now(on.database_url)
-    stack.compact(on.database_url)
-    after = stack.Kept.now(on.database_url)
+    wal = stack.Kept.now(on.site.database_url)
+    stack.compact(on.site.database_url)
+    after = stack.Kept.now(on.site.database_url)
     count = streams * chunks
     return Written(
         (wal.wal - before.wal) / count, (wal.commits - before.commits) / count, (after.size - before.size) / streams
