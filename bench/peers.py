@@ -70,7 +70,7 @@ def _asks(model: str, upstream: int) -> dict[str, str]:
     return {"model": f"openai/{model}", "api_base": f"http://127.0.0.1:{upstream}/v1", "api_key": "none"}
 
 
-async def open_webui(opened: ExitStack, run: Run, upstream: int, models: Sequence[str]) -> Target | Missing:
+async def open_webui(opened: ExitStack, run: Run, upstream: int) -> Target | Missing:
     """On SQLite, for one user, without embeddings; asked at its API, by which it relays."""
     port = free_port()
 

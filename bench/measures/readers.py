@@ -86,7 +86,7 @@ async def crowd(target: Target, *, readers: int, chunks: int) -> float:
 
 async def many(run: Run) -> Measured:
     """One answer with 1,000 readers on two processes, beside the same answer with none."""
-    chunks = round(run.scale.seconds * 3 * _RATE)
+    chunks = round(run.scale.seconds * 2 * _RATE)
     model = paced(chunks, _RATE)
     lines: list[Line] = []
     figures: dict[str, object] = {}

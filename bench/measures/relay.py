@@ -16,6 +16,7 @@ from bench.target import SERVER, Target, paced
 RATE = 50.0
 # At 300 streams the server's core is full; this many are carried by all ways through it.
 CARRIED = 100
+_WARM = paced(20, 200)
 CHAT = "/v1/chat/completions"
 # Of the server's core: more than this, and it was full.
 FULL = 0.95
@@ -107,7 +108,7 @@ class _Way:
 async def of_300(run: Run) -> Measured:
     """300 answers at once, 50 chunks a second each: whatever the server keeps them in, beside nginx."""
     chunks = round(run.scale.seconds * RATE)
-    models = stack.Models(0, (paced(chunks, RATE),))
+    models = stack.Models(0, (paced(chunks, RATE), _WARM))
     with ExitStack() as opened:
         upstream, port = opened.enter_context(servers.upstream(run.folder, models.names))
         nginx = _nginx(opened, run, port)
@@ -131,7 +132,7 @@ async def of_100(run: Run) -> Measured:
     """As many answers as all ways carry: also made by one process and read at another."""
     streams = min(CARRIED, run.scale.streams)
     chunks = round(run.scale.seconds * RATE)
-    models = stack.Models(0, (paced(chunks, RATE),))
+    models = stack.Models(0, (paced(chunks, RATE), _WARM))
     with ExitStack() as opened:
         upstream, port = opened.enter_context(servers.upstream(run.folder, models.names))
         nginx = _nginx(opened, run, port)
@@ -163,7 +164,7 @@ async def of_100(run: Run) -> Measured:
 async def of_10(run: Run) -> Measured:
     """Ten answers at once: LiteLLM is full at about 800 chunks a second."""
     streams, chunks = 10, round(run.scale.seconds / 2 * RATE)
-    models = stack.Models(0, (paced(chunks, RATE),))
+    models = stack.Models(0, (paced(chunks, RATE), _WARM))
     with ExitStack() as opened:
         upstream, port = opened.enter_context(servers.upstream(run.folder, models.names))
         nginx = _nginx(opened, run, port)
@@ -190,17 +191,17 @@ async def first(run: Run) -> Measured:
     """Time to the first token that each server adds to asking the upstream itself, with 20 answers at once."""
     model = paced(50, RATE)
     with ExitStack() as opened:
-        upstream, port = opened.enter_context(servers.upstream(run.folder, (model,)))
+        upstream, port = opened.enter_context(servers.upstream(run.folder, (model, _WARM)))
         nginx = _nginx(opened, run, port)
         direct = Target("direct", port, CHAT, {SERVER: upstream})
-        tako = opened.enter_context(stack.on_sqlite(run.folder, stack.Models(port, (model,))))
+        tako = opened.enter_context(stack.on_sqlite(run.folder, stack.Models(port, (model, _WARM))))
         others = [
-            peers.litellm(opened, run, port, (model,)),
-            await peers.open_webui(opened, run, port, (model,)),
+            peers.litellm(opened, run, port, (model, _WARM)),
+            await peers.open_webui(opened, run, port),
         ]
         targets = [direct, nginx, tako.target, *(each for each in others if isinstance(each, Target))]
-        for target in targets[2:]:
-            await _warm(target, model)
+        for target in targets:
+            await _warm(target)
         runs: dict[str, list[float]] = {target.name: [] for target in targets}
         for target in run.shuffled(targets) + run.shuffled(targets)[: 2 * len(targets)]:
             done = await run.quiet(target.name, lambda target=target: _first(target, upstream))  # type: ignore[misc]
@@ -223,10 +224,11 @@ async def _first(target: Target, upstream: Tree) -> Relayed:
     return await relay(counted, upstream, streams=20, chunks=50, rate=RATE)
 
 
-async def _warm(target: Target, model: str) -> None:
-    """What a server does at its first request only is not what a request costs."""
+async def _warm(target: Target) -> None:
+    """What a server does at its first requests only is not what a request costs."""
     reader = await connect(target.port)
-    await reader.ask(target.ask(model), 50)
+    for _ in range(5):
+        await reader.ask(target.ask(_WARM), 20)
     reader.close()
 
 
@@ -274,6 +276,8 @@ async def _relayed(
         count = streams or run.scale.streams
         return await relay(way.target, upstream, streams=count, chunks=chunks, rate=rate, read_at=way.read_at)
 
+    for way in ways:
+        await _warm(way.target)
     for way in run.shuffled(ways):
         done = await run.quiet(way.name, lambda way=way: measure(way))  # type: ignore[misc]  # mypy: lambdas with defaults
         say(f"  {way.name}: {_cost(done)}")
