@@ -1,165 +1,125 @@
-"""`python -m bench`: measure everything in one run, print the table, keep the figures in bench/results.json."""
+"""`python -m bench`: measure every row beside its peers in one run, and print the table. Each row's figures go to
+bench/results.json as soon as they are there."""
 
 import argparse
+import asyncio
 import json
 import os
 import platform
-import statistics
+import resource
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import uvloop
 
-from bench import measures, servers
-from bench.measures import Relayed, Resumed, Target
+from bench import peers, servers
+from bench.measures import growth, readers, relay, resume, start, stop
+from bench.run import SHORT, Run, Scale, say
+from bench.table import Line, Measured, table
 
 RESULTS = Path(__file__).parent / "results.json"
-# More than this many cores used by others, and a run says nothing about us.
-QUIET = 0.2
-RESUMED = 2000
+ROWS: Mapping[str, Callable[[Run], Awaitable[Measured]]] = {
+    "idle": readers.waiting,
+    "relay-300": relay.of_300,
+    "relay-100": relay.of_100,
+    "relay-10": relay.of_10,
+    "first-token": relay.first,
+    "resume": resume.resuming,
+    "readers": readers.many,
+    "stop": stop.stopping,
+    "start": start.starting,
+    "streams": growth.streams,
+    "conversations": growth.conversations,
+}
 
 
-@contextmanager
-def targets(folder: Path, scale: argparse.Namespace) -> Iterator[tuple[servers.Process, servers.Site, list[Target]]]:
-    """The model; a site; and what is measured: the model asked directly, nginx, and the whole server."""
-    with ExitStack() as stack:
-        model, port = stack.enter_context(servers.upstream(folder))
-        relay, relay_port = stack.enter_context(servers.nginx(folder, port))
-        names = [
-            measures.paced(scale.chunks, scale.rate),
-            measures.FIRST_TOKEN,
-            measures.paced(RESUMED, 2000),
-            measures.paced(RESUMED + 1, 2000) + f",hold={RESUMED}",
-            measures.IDLE,
-        ]
-        site = servers.Site.made(folder / "site", port, names)
-        tako = stack.enter_context(site.served())
-        yield (
-            model,
-            site,
-            [
-                Target("direct", model, port, "/v1/chat/completions"),
-                Target("nginx, proxy_buffering off", relay, relay_port, "/v1/chat/completions"),
-                Target("Tako, SQLite journal", tako, site.port, "/v1/responses", site.key),
-            ],
-        )
+async def measured(name: str, run: Run) -> Measured | None:
+    """None where it could not be measured: the others are to be measured all the same."""
+    say(f"{name}: {' '.join((ROWS[name].__doc__ or '').split())}")
+    began = time.monotonic()
+    try:
+        with tempfile.TemporaryDirectory(prefix="tako-bench-") as folder:
+            os.chmod(folder, 0o755)  # nginx drops root
+            done = await ROWS[name](Run(Path(folder), run.scale, run.noisy, run.missing))
+    except Exception:  # whatever it is
+        say(f"!! {name} was not measured:\n{traceback.format_exc()}")
+        return None
+    say(f"  {time.monotonic() - began:.0f} s")
+    return done
 
 
-async def run(scale: argparse.Namespace) -> dict[str, Any]:
-    os.sched_setaffinity(0, {servers.LOAD_CORE})
-    with tempfile.TemporaryDirectory(prefix="tako-bench-") as name:
-        folder = Path(name)
-        os.chmod(folder, 0o755)  # nginx drops root
-        with targets(folder, scale) as (model, site, found):
-            for target in found:
-                await target.process.listening(target.port)
-            tako = found[-1]
-            _say("idle readers")  # first: what a busy server has had before would hide what they cost
-            reader = await measures.memory_per_reader(tako, readers=scale.readers)
-            runs: dict[str, list[Relayed]] = {target.name: [] for target in found}
-            for target in measures.shuffled(found, scale.times):
-                done = await _quiet_relay(target, model, scale)
-                _say(f"{done.name}: {done.cpu_us:.1f} µs a chunk")
-                runs[done.name].append(done)
-            _say("first tokens")
-            firsts = {target.name: await measures.first_token(target, model) for target in found}
-            _say("resuming")
-            ended = await measures.resume(tako, chunks=RESUMED, times=50, running=False)
-            running = await measures.resume(tako, chunks=RESUMED, times=50, running=True)
-        _say("starting")
-        starts = [await measures.start_up(site) for _ in range(5)]
-    return {
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "streams": scale.streams,
-        "rate": scale.rate,
-        "relay": [asdict(measures.median_of(each)) for each in runs.values()],
-        "first_ms": firsts,
-        "resume_ended": asdict(ended),
-        "resume_running": asdict(running),
-        "reader_bytes": reader,
-        "start_seconds": statistics.median(took for took, _ in starts),
-        "start_memory": statistics.median(memory for _, memory in starts),
+def keep(name: str, done: Measured, run: Run) -> None:
+    """Write down a row; those of earlier runs stay until they are measured anew."""
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    kept[name] = {
+        "at": time.strftime("%Y-%m-%d %H:%M"),
+        "machine": machine(),
+        "noisy": run.noisy,
+        "scale": asdict(run.scale),
+        "lines": [asdict(line) for line in done.lines],
+        "figures": done.figures,
     }
+    RESULTS.write_text(json.dumps(kept, indent=2) + "\n")
 
 
-async def _quiet_relay(target: Target, model: servers.Process, scale: argparse.Namespace) -> Relayed:
-    for _ in range(5):
-        done = await measures.relay(target, model, streams=scale.streams, chunks=scale.chunks, rate=scale.rate)
-        if done.foreign <= QUIET or scale.noisy:
-            return done
-        _say(f"{target.name}: others used {done.foreign:.2f} cores; once more")
-    raise SystemExit("bench: this machine is too busy to measure on. End other programs, or see --noisy.")
+def machine() -> str:
+    node = subprocess.run([peers.node(), "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, Node {node}"
 
 
-def table(results: dict[str, Any]) -> str:
-    """Markdown, as in the README."""
-    direct, nginx, tako = (Relayed(**row) for row in results["relay"])
-    firsts = results["first_ms"]
-    ended, running = Resumed(**results["resume_ended"]), Resumed(**results["resume_running"])
-    chunks = f"{results['streams']} streams x {results['rate']:g} chunks/s"
-    rows = [
-        (
-            "CPU for each chunk, " + chunks,
-            f"{nginx.cpu_us:.1f} µs",
-            f"{tako.cpu_us:.1f} µs",
-            tako.cpu_us / nginx.cpu_us,
-        ),
-        (
-            "added time to the first token, 20 streams",
-            f"{firsts[nginx.name] - firsts[direct.name]:.1f} ms",
-            f"{firsts[tako.name] - firsts[direct.name]:.1f} ms",
-            None,
-        ),
-        ("lag of a chunk, p50 / p99, same load", _lag(nginx), _lag(tako), None),
-        (
-            f"resume a running answer of {RESUMED} chunks: first / last byte",
-            "none",
-            f"{running.first_ms:.1f} / {running.last_ms:.1f} ms",
-            None,
-        ),
-        ("the same answer after its end", "none", f"{ended.first_ms:.1f} / {ended.last_ms:.1f} ms", None),
-        ("memory for each idle reader", "", f"{results['reader_bytes'] / 1024:.0f} KiB", None),
-        (
-            "start to /healthz; memory then",
-            "",
-            f"{results['start_seconds']:.2f} s; {results['start_memory'] / 2**20:.0f} MiB",
-            None,
-        ),
-    ]
-    lines = ["| measure | nginx | Tako | ratio |", "|---|---|---|---|"]
-    lines += [f"| {what} | {a} | {b} | {'' if ratio is None else f'{ratio:.2f}'} |" for what, a, b, ratio in rows]
-    return "\n".join([*lines, "", f"Measured on {results['machine']}."])
-
-
-def _lag(run: Relayed) -> str:
-    return f"{run.lag_ms:.2f} / {run.lag_p99_ms:.1f} ms"
-
-
-def _say(what: str) -> None:
-    print(what, file=sys.stderr, flush=True)
+async def measure(names: list[str], run: Run) -> int:
+    """All rows that were asked for. Returns the exit code."""
+    os.sched_setaffinity(0, {servers.LOAD_CORE})
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # for 10,000 readers
+    lines: list[Line] = []
+    failed = []
+    for name in names:
+        done = await measured(name, run)
+        await asyncio.sleep(1)  # what was closed goes
+        if done is None:
+            failed.append(name)
+            lines.append(Line(name, "", "**was not measured**"))
+            continue
+        keep(name, done, run)
+        lines += done.lines
+    print(table(lines))
+    print(f"\nMeasured on {machine()}{', disturbed by others' if run.noisy else ''}; {peers.versions()}.")
+    if failed:
+        say(f"!! not measured: {', '.join(failed)}")
+    return 1 if failed else 0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--streams", type=int, default=300)
-    parser.add_argument("--rate", type=float, default=50.0, help="chunks a second of each stream")
-    parser.add_argument("--chunks", type=int, default=500, help="chunks of each stream")
-    parser.add_argument("--times", type=int, default=3, help="runs of each server; their median counts")
-    parser.add_argument("--readers", type=int, default=2000, help="idle readers")
-    parser.add_argument(
-        "--noisy", action="store_true", help="count runs that others disturbed (to try the bench itself)"
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=__doc__,
+        epilog="rows: " + "; ".join(f"{name}: {' '.join((row.__doc__ or '').split())}" for name, row in ROWS.items()),
     )
-    scale = parser.parse_args()
+    parser.add_argument("--rows", default=",".join(ROWS), help="only these, by name, separated by commas")
+    parser.add_argument("--short", action="store_true", help="a few minutes for all of it: to try the bench itself")
+    parser.add_argument("--noisy", action="store_true", help="count what others disturbed: to try the bench itself")
+    parser.add_argument(
+        "--without",
+        default="",
+        help=f"peers to leave out: {', '.join(map(peers.slug, peers.ALL))} (the second is 7 GB)",
+    )
+    given = parser.parse_args()
+    names = given.rows.split(",")
+    without = given.without.split(",") if given.without else []
+    if unknown := {*names} - {*ROWS} | {*without} - {*map(peers.slug, peers.ALL)}:
+        parser.error(f"there is no {', '.join(sorted(unknown))}; see --help")
     if (os.cpu_count() or 1) < 2:
-        raise SystemExit("bench: it needs two cores, one of them for the server alone.")
-    results = uvloop.run(run(scale))
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    print(table(results))
+        parser.error("it needs two cores, one of them for the server alone")
+    scale = SHORT if given.short else Scale()
+    run = Run(Path(), scale, given.noisy, peers.install(without))
+    sys.exit(uvloop.run(measure(names, run)))
 
 
 if __name__ == "__main__":

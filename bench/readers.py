@@ -52,12 +52,14 @@ class Reader(asyncio.Protocol):
 
     async def begin(self, request: bytes, chunks: int = 0) -> None:
         """Send `request`, return with the first byte of its body."""
-        self._parser = httptools.HttpResponseParser(self)
-        self._chunks, self._rest = chunks, b""
-        self.seen = Seen(asked=time.monotonic_ns())
-        assert self._transport is not None
-        self._transport.write(request)
+        self._send(request, chunks)
         await self._until(lambda: self.seen.first_byte > 0)
+
+    async def answered(self, request: bytes) -> Seen:
+        """Send `request`, return with the end of its answer, whatever that says."""
+        self._send(request, 0)
+        await self._until(lambda: self.seen.last_byte > 0)
+        return self.seen
 
     async def counted(self) -> Seen:
         """Until all chunks that were to be counted are there."""
@@ -74,6 +76,13 @@ class Reader(asyncio.Protocol):
 
     async def body_holds(self, text: bytes) -> None:
         await self._until(lambda: text in self.seen.body)
+
+    def _send(self, request: bytes, chunks: int) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._chunks, self._rest = chunks, b""
+        self.seen = Seen(asked=time.monotonic_ns())
+        assert self._transport is not None
+        self._transport.write(request)
 
     async def _until(self, true: Callable[[], bool]) -> None:
         while not true():

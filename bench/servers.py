@@ -1,15 +1,16 @@
 """The processes under test: started on a core of their own, ended with us, and asked what they used."""
 
-import asyncio
+import contextlib
 import ctypes
 import os
+import resource
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,67 +36,63 @@ http {{
     }}
 }}
 """
-TAKO = """
-[local]
-enabled = false
-[[providers]]
-name = "paced"
-base_url = "http://127.0.0.1:{upstream}/v1"
-first_token_timeout = 600.0
-silence_timeout = 600.0
-"""
-MODEL = """
-[[providers.models]]
-id = "{model}"
-context_tokens = 1000000
-max_output_tokens = 100000
-"""
 
 
-@dataclass(frozen=True)
-class Usage:
-    """CPU in seconds since the start, memory (proportional set size) in bytes, of a process and its children."""
-
-    cpu: float
-    memory: int
+class NotStarted(Exception):
+    """A program that was to be measured is not there, or ends at once."""
 
 
-class Process:
-    """A process pinned to `core`, with all its children."""
+class Tree:
+    """Processes with all their children, also those that have ended meanwhile."""
+
+    def __init__(self, *pids: int) -> None:
+        self._pids = pids
+
+    def cpu(self) -> float:
+        """Seconds since they were started."""
+        all_times = [process.cpu_times() for process in self._living()]
+        return sum(times.user + times.system + times.children_user + times.children_system for times in all_times)
+
+    def memory(self) -> int:
+        """Bytes: the proportional set size."""
+        return sum(int(process.memory_full_info().pss) for process in self._living())
+
+    def _living(self) -> Iterator[psutil.Process]:
+        for pid in self._pids:
+            root = psutil.Process(pid)
+            yield root
+            yield from root.children(recursive=True)
+
+    def __add__(self, other: "Tree") -> "Tree":
+        return Tree(*self._pids, *other._pids)
+
+
+class Process(Tree):
+    """A process pinned to `core`, with all its children, that ends with us."""
 
     def __init__(self, command: list[str], core: int, folder: Path, environment: dict[str, str] | None = None) -> None:
         def prepare() -> None:
             _libc.prctl(1, signal.SIGKILL)
             os.sched_setaffinity(0, {core})
+            most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # for 10,000 readers
 
-        self.log = folder / f"{Path(command[0]).name}.log"
+        self._name = Path(command[0]).name
+        self.log = folder / f"{self._name}.log"
         with open(self.log, "ab") as log:
             self._popen = subprocess.Popen(
                 command, preexec_fn=prepare, stdout=log, stderr=log, env={**os.environ, **(environment or {})}
             )
+        super().__init__(self._popen.pid)
 
-    def usage(self) -> Usage:
-        cpu, memory = 0.0, 0
-        root = psutil.Process(self._popen.pid)
-        for process in [root, *root.children(recursive=True)]:
-            times = process.cpu_times()
-            cpu += times.user + times.system
-            memory += process.memory_full_info().pss
-        return Usage(cpu, memory)
-
-    async def listening(self, port: int) -> None:
-        """Until it takes connections."""
-        for _ in range(2000):
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                if self._popen.poll() is not None:
-                    break
-                await asyncio.sleep(0.01)
-            else:
-                writer.close()
+    def listening(self, port: int, patience: float = 30.0) -> None:
+        """Wait until it takes connections; `patience` in seconds. Nothing else is to be done meanwhile."""
+        until = clock() + patience
+        while clock() < until and self._popen.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                 return
-        raise SystemExit(f"bench: a server does not start:\n{self.log.read_text()[-2000:]}")
+            time.sleep(0.01)
+        raise NotStarted(f"{self._name} does not start: {self.log.read_text()[-2000:]}")
 
     def end(self) -> None:
         self._popen.terminate()
@@ -106,12 +103,46 @@ class Process:
             self._popen.wait()
 
 
+@dataclass(frozen=True)
+class Used:
+    """CPU in seconds of what was counted, by name; and the cores that neither that nor the bench used: above 0.2, what
+    was measured is void."""
+
+    cpu: Mapping[str, float]
+    seconds: float
+    foreign: float
+
+
+class Meter:
+    """What is used from now on: by `counted`, and by nobody that we know."""
+
+    def __init__(self, counted: Mapping[str, Tree], *others: Tree) -> None:
+        self._counted = counted
+        self._others = others
+        self._before = self._look()
+        self._all_before, self._began = busy(), clock()
+
+    def read(self) -> Used:
+        seconds = clock() - self._began
+        everything = busy() - self._all_before
+        now = self._look()
+        used = {name: now[name] - before for name, before in self._before.items()}
+        cpu = {name: used[name] for name in self._counted}
+        return Used(cpu, seconds, max(0.0, (everything - sum(used.values())) / seconds))
+
+    def _look(self) -> dict[str, float]:
+        own = os.times()
+        known = {"": own.user + own.system + sum(tree.cpu() for tree in self._others)}
+        return known | {name: tree.cpu() for name, tree in self._counted.items()}
+
+
 @contextmanager
-def upstream(folder: Path) -> Iterator[tuple[Process, int]]:
-    """The model, with its port."""
+def upstream(folder: Path, models: Iterable[str]) -> Iterator[tuple[Process, int]]:
+    """The model, with its port; it lists `models`."""
     port = free_port()
-    process = Process([sys.executable, "-m", "bench.upstream", str(port)], LOAD_CORE, folder)
+    process = Process([sys.executable, "-m", "bench.upstream", str(port), *models], LOAD_CORE, folder)
     try:
+        process.listening(port)
         yield process, port
     finally:
         process.end()
@@ -122,51 +153,16 @@ def nginx(folder: Path, upstream_port: int) -> Iterator[tuple[Process, int]]:
     """A relay that does nothing else, as the measure of what a relay must cost."""
     found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if found is None:
-        raise SystemExit("bench: nginx is missing. As root: apt-get install --no-install-recommends nginx-light")
+        raise NotStarted("nginx is missing. As root: apt-get install --no-install-recommends nginx-light")
     port = free_port()
     config = folder / "nginx.conf"
     config.write_text(NGINX.format(folder=folder, upstream=upstream_port, port=port))
     process = Process([found, "-c", str(config), "-e", str(folder / "nginx.log")], SERVER_CORE, folder)
     try:
+        process.listening(port)
         yield process, port
     finally:
         process.end()
-
-
-@dataclass(frozen=True)
-class Site:
-    """A folder with a Tako that asks the paced upstream, and a key for it."""
-
-    folder: Path
-    port: int
-    key: str
-
-    @classmethod
-    def made(cls, folder: Path, upstream_port: int, models: list[str]) -> "Site":
-        """With an account, before any server runs."""
-        folder.mkdir()
-        text = TAKO.format(upstream=upstream_port) + "".join(MODEL.format(model=model) for model in models)
-        (folder / "tako.toml").write_text(text)
-        tako = [sys.executable, "-m", "tako"]
-        around = ["--data", str(folder / "data"), "--config", str(folder / "tako.toml")]
-        password = "correct horse\n"
-        subprocess.run(
-            [*tako, "user", "create", "bench@example.org", *around], input=password, text=True, check=True, stdout=-3
-        )
-        key = subprocess.run(
-            [*tako, "token", "create", "bench@example.org", *around], text=True, check=True, capture_output=True
-        )
-        return cls(folder, free_port(), key.stdout.strip())
-
-    @contextmanager
-    def served(self) -> Iterator[Process]:
-        around = ["--data", str(self.folder / "data"), "--config", str(self.folder / "tako.toml")]
-        command = [sys.executable, "-m", "tako", "serve", "--port", str(self.port), *around]
-        process = Process(command, SERVER_CORE, self.folder)
-        try:
-            yield process
-        finally:
-            process.end()
 
 
 def free_port() -> int:

@@ -25,3 +25,14 @@ def test_a_connection_that_was_just_closed_has_nothing_unsent() -> None:
     connection = object.__new__(Connection)
     connection.transport = Transport(closed)  # type: ignore[assignment]  # as much of one as is asked
     assert connection.unsent == 0
+
+
+class Flow:
+    write_paused = True
+
+
+def test_nothing_is_written_past_a_client_that_takes_nothing() -> None:
+    """Else heartbeats would pile up for it, and the wheel would not see that it is stuck."""
+    connection = object.__new__(Connection)
+    connection.flow = Flow()  # type: ignore[assignment]  # as much of one as is asked
+    assert not connection.write_event(b": hb\n")

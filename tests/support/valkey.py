@@ -34,6 +34,11 @@ class Valkey:
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it (again) and wait until it answers."""
         with open(self.folder / "log", "ab") as log:

@@ -100,7 +100,7 @@ class Reader:
             elif self._loop.time() - self._blocked_at >= stalled_after:
                 self._connection.abort()
             self._unsent = unsent
-        elif self._waiting is not None:
+        elif self._waiting is not None and not self._connection.write_event(HEARTBEAT):
             self._due = True
             self()
 
@@ -148,6 +148,8 @@ class Wheel:
         self._stalled_after = stalled_after
         self._task: asyncio.Task[None] | None = None
 
+        self._admins: set[Reader] = set()
+
     async def __aenter__(self) -> "Wheel":
         self._task = asyncio.create_task(self._turn(), name="reader-wheel")
         return self
@@ -162,16 +164,21 @@ class Wheel:
     def watching(self, reader: Reader) -> Iterator[None]:
         slot = min(self._slots, key=len)
         slot.add(reader)
+        if reader.for_admins:
+            self._admins.add(reader)
         try:
             yield
         finally:
             slot.discard(reader)
+            self._admins.discard(reader)
 
     def __len__(self) -> int:
         return sum(map(len, self._slots))
 
     def revoke(self, credentials: set[str]) -> None:
         """End the readers of revoked sessions and keys; the answers they read go on."""
+        if not credentials:
+            return  # as nearly always, and there may be ten thousand readers
         for slot in self._slots:
             for reader in list(slot):
                 if reader.principal.credential_id in credentials:
@@ -179,14 +186,13 @@ class Wheel:
 
     def admins(self) -> set[str]:
         """Who reads what is for admins only."""
-        return {reader.principal.id for slot in self._slots for reader in slot if reader.for_admins}
+        return {reader.principal.id for reader in self._admins}
 
     def demote(self, principals: set[str]) -> None:
         """End what these read of what is for admins only; their other readers go on."""
-        for slot in self._slots:
-            for reader in list(slot):
-                if reader.for_admins and reader.principal.id in principals:
-                    reader.stop()
+        for reader in list(self._admins):
+            if reader.principal.id in principals:
+                reader.stop()
 
     def stop(self) -> None:
         """End all readers."""
