@@ -31,8 +31,8 @@ class Flow:
     write_paused = True
 
 
-def test_nothing_is_written_past_a_client_that_takes_nothing() -> None:
-    """Else heartbeats would pile up for it, and the wheel would not see that it is stuck."""
+def test_a_connection_whose_client_takes_nothing_is_not_ready() -> None:
+    """Else events would pile up for it, and the wheel would not see that it is stuck."""
     connection = object.__new__(Connection)
     connection.flow = Flow()  # type: ignore[assignment]  # as much of one as is asked
-    assert not connection.write_event(b": hb\n")
+    assert not connection.ready

@@ -60,6 +60,13 @@ class Line:
 
     unsent = 0
 
+    @property
+    def ready(self) -> bool:
+        return not self.lost
+
+    def write_events(self, events: bytes) -> None:
+        self.taken += events
+
     def abort(self) -> None:
         self.cut()
 

@@ -43,13 +43,15 @@ class Connection(HttpToolsProtocol):
         queued = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
         return int(self.transport.get_write_buffer_size()) + int.from_bytes(queued, sys.byteorder)
 
-    def write_event(self, event: bytes) -> bool:
-        """Write `event` into the chunked response that is being sent, past the task that sends it: that need not wake
-        for it. It does nothing and says False where the client has not taken what came before."""
-        if self.flow.write_paused or self.lost:
-            return False
-        self.transport.write(b"%x\r\n%b\r\n" % (len(event), event))
-        return True
+    @property
+    def ready(self) -> bool:
+        """The client has taken most of what came before."""
+        return not (self.flow.write_paused or self.transport.is_closing())
+
+    def write_events(self, events: bytes) -> None:
+        """Write whole events into the chunked response that is being sent, past the task that sends it: that need not
+        wake for them. Only while `ready`."""
+        self.transport.write(b"%x\r\n%b\r\n" % (len(events), events))
 
     def abort(self) -> None:
         """Drop the connection and whatever is still buffered for it."""

@@ -75,14 +75,13 @@ class Reader:
         self.principal = principal
 
     def __call__(self) -> None:
-        """There may be more: go on."""
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        """There may be more: it goes out past this reader's task, when whoever has made it is done."""
+        self._loop.call_soon(self._push)
 
     def stop(self) -> None:
         """End this reader at the next event boundary; what it reads goes on."""
         self._stopped = True
-        self()
+        self._wake()
 
     @property
     def lost(self) -> bool:
@@ -100,14 +99,17 @@ class Reader:
             elif self._loop.time() - self._blocked_at >= stalled_after:
                 self._connection.abort()
             self._unsent = unsent
-        elif self._waiting is not None and not self._connection.write_event(HEARTBEAT):
-            self._due = True
-            self()
+        elif self._waiting is not None:
+            if self._connection.ready:
+                self._connection.write_events(HEARTBEAT)
+            else:
+                self._due = True
+                self._wake()
 
     async def run(self, headers: Iterable[Header] = ()) -> None:
         """Send until the log ends, the client goes or `stop` is called. The stream ends cleanly, between two events."""
         await self._send({"type": "http.response.start", "status": 200, "headers": [*HEADERS, *headers]})
-        self._connection.on_lost = self
+        self._connection.on_lost = self._wake
         try:
             while not self._stopped and not self.lost:
                 if piece := self._source.take():
@@ -123,6 +125,26 @@ class Reader:
             self._connection.on_lost = None
             self._source.leave(self)
         await self._send({"type": "http.response.body", "body": b""})
+
+    def _wake(self) -> None:
+        """The task goes on."""
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def _push(self) -> None:
+        """What is new goes out without the task, which has nothing to wait for as long as the client takes it: a task
+        switch for each reader and event would cost more than the event."""
+        if self._waiting is None or self._waiting.done():
+            return  # the task is on its way and sees for itself
+        try:
+            while self._connection.ready and (piece := self._source.take()):
+                self._connection.write_events(piece)
+            if self._source.ended or not self._connection.ready:
+                self._wake()
+            else:
+                self._source.on_change(self)
+        except Exception as error:
+            self._waiting.set_exception(error)
 
     async def _write(self, body: bytes) -> None:
         self._blocked_at = self._loop.time()
