@@ -60,8 +60,8 @@ class Costs:
     """Server, for a reader who waits, in a second."""
     commits_s: float = 500
     """Of one process at most: `commit_interval` is 2 ms."""
-    connections: float = 22
-    """To PostgreSQL of one process: its pool, the journal's own and the listener's."""
+    connections: float = 23
+    """To PostgreSQL of one process: 20 in its pool, and those that append, follow and listen."""
 
 
 @dataclass(frozen=True)
