@@ -27,7 +27,7 @@ RESULTS = Path(__file__).parent / "results.json"
 ROWS: Mapping[str, Callable[[Run], Awaitable[Measured]]] = {
     "idle": readers.waiting,
     "relay-300": relay.of_300,
-    "relay-100": relay.of_100,
+    "relay-60": relay.of_60,
     "relay-10": relay.of_10,
     "first-token": relay.first,
     "resume": resume.resuming,

@@ -1,6 +1,6 @@
 """What the measured figures mean for a site of many users: the tables of docs/scale.md.
 
-`python -m bench.scale` reads bench/results.json, in which the rows `relay-100`, `idle` and `readers` must be.
+`python -m bench.scale` reads bench/results.json, in which the rows `relay-60`, `idle` and `readers` must be.
 """
 
 import json
@@ -120,7 +120,7 @@ def needs(users: int, habits: Habits, costs: Costs) -> Needs:
 
 def costs_of(results: Mapping[str, Any]) -> Costs:
     """Out of bench/results.json. Raises KeyError naming the row that is missing."""
-    relay, idle = results["relay-100"]["figures"], results["idle"]["figures"]
+    relay, idle = results["relay-60"]["figures"], results["idle"]["figures"]
     here = relay["runs"]["PostgreSQL + Valkey"]["cpu_us"]
     away = relay["runs"]["PostgreSQL + Valkey, read at another process"]["cpu_us"]
     return Costs(

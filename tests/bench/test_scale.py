@@ -45,7 +45,7 @@ def test_costs_come_from_the_rows_of_the_bench() -> None:
         "written": {"wal_of_chunk": 400.0, "stored_of_answer": 20_000.0},
     }
     results = {
-        "relay-100": {"figures": relay},
+        "relay-60": {"figures": relay},
         "idle": {"figures": {"bytes": 18_000.0, "core": 0.01, "readers": 10_000}},
         "readers": {"figures": {"PostgreSQL + Valkey": {"all": {"delivery_us": 20.0}}}},
     }
