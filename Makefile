@@ -80,8 +80,8 @@ test-faults: $(STAMPS)/dev nginx ## The long fault runs of the site (those of fe
 test-ferry: $(STAMPS)/dev mariadb mysql ## Ferry with its long runs: 200 kills of tool, source and target
 	@$(BIN)/pytest -q -n 2 --fault-rounds 50 tests/ferry
 
-bench: $(STAMPS)/dev nginx ## The figures of the README, measured beside nginx
-	@$(BIN)/python -m bench
+bench: $(STAMPS)/dev $(WEB) nginx ## The figures of docs/performance.md, beside the peers (20 minutes, 8 GB; BENCH="--rows idle")
+	@$(BIN)/python -m bench $(BENCH)
 
 bench-ferry: $(STAMPS)/dev mariadb pgloader ## The figures of docs/ferry.md (ROWS=1000000; some minutes)
 	@$(BIN)/python -m bench.ferry --rows $(ROWS)

@@ -27,7 +27,7 @@ RESULTS = Path(__file__).parent / "results.json"
 ROWS: Mapping[str, Callable[[Run], Awaitable[Measured]]] = {
     "idle": readers.waiting,
     "relay-300": relay.of_300,
-    "relay-100": relay.of_100,
+    "relay-60": relay.of_60,
     "relay-10": relay.of_10,
     "first-token": relay.first,
     "resume": resume.resuming,
@@ -43,13 +43,15 @@ async def measured(name: str, run: Run) -> Measured | None:
     """None where it could not be measured: the others are to be measured all the same."""
     say(f"{name}: {' '.join((ROWS[name].__doc__ or '').split())}")
     began = time.monotonic()
-    try:
-        with tempfile.TemporaryDirectory(prefix="tako-bench-") as folder:
-            os.chmod(folder, 0o755)  # nginx drops root
+    with tempfile.TemporaryDirectory(prefix="tako-bench-") as folder:
+        os.chmod(folder, 0o755)  # nginx drops root
+        try:
             done = await ROWS[name](Run(Path(folder), run.scale, run.noisy, run.missing))
-    except Exception:  # whatever it is
-        say(f"!! {name} was not measured:\n{traceback.format_exc()}")
-        return None
+        except Exception:  # whatever it is
+            say(f"!! {name} was not measured:\n{traceback.format_exc()}")
+            for log in sorted(Path(folder).rglob("*.log")):
+                say(f"-- the end of {log.relative_to(folder)}:\n{log.read_text(errors='replace')[-1500:]}")
+            return None
     say(f"  {time.monotonic() - began:.0f} s")
     return done
 

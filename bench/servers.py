@@ -132,7 +132,8 @@ class Meter:
 
     def _look(self) -> dict[str, float]:
         own = os.times()
-        known = {"": own.user + own.system + sum(tree.cpu() for tree in self._others)}
+        ours = own.user + own.system + own.children_user + own.children_system
+        known = {"": ours + sum(tree.cpu() for tree in self._others)}
         return known | {name: tree.cpu() for name, tree in self._counted.items()}
 
 

@@ -24,6 +24,7 @@ _TOTAL = 3000.0
 _FLAT = 1.25
 _SHORT = paced(2, 1000)
 _CONTEXT = 4096
+_SHORT_ONE = 100
 _TEXT = "An octopus has three hearts, nine brains and blue blood; two of the hearts pump it through the gills. " * 2
 
 
@@ -110,14 +111,14 @@ class Asked:
 
 
 async def ask(
-    target: Target, upstream: Tree, conversations: Mapping[int, str], *, times: int
+    target: Target, upstream: Tree, conversations: Mapping[int, Sequence[str]], *, times: int
 ) -> dict[int, Sequence[Asked]]:
-    """The same question in conversations of different lengths, in turns."""
+    """The same question in conversations of different lengths, in turns; those of one length in turns, too."""
     found: dict[int, list[Asked]] = {messages: [] for messages in conversations}
     reader = await connect(target.port)
-    for _ in range(times):
-        for messages, conversation in conversations.items():
-            found[messages].append(await _asked(reader, target, upstream, messages, conversation))
+    for n in range(times):
+        for messages, some in conversations.items():
+            found[messages].append(await _asked(reader, target, upstream, messages, some[n % len(some)]))
     reader.close()
     return dict(found)
 
@@ -147,9 +148,9 @@ async def conversations(run: Run) -> Measured:
             opened.enter_context(stack.on_sqlite(run.folder, models)),
             opened.enter_context(stack.on_postgres(run.folder, models)),
         ):
-            made = {count: _fill(served.site.database_url, count) for count in run.scale.messages}
+            made = {count: _some(served.site.database_url, count, run) for count in run.scale.messages}
 
-            async def once(served: stack.Stack = served, made: Mapping[int, str] = made) -> _Round:
+            async def once(served: stack.Stack = served, made: Mapping[int, Sequence[str]] = made) -> _Round:
                 meter = Meter(served.target.parts, upstream)
                 asked = await ask(served.target, upstream, made, times=run.scale.questions)
                 return _Round(asked, meter.read().foreign)
@@ -171,6 +172,11 @@ async def conversations(run: Run) -> Measured:
                 )
             )
     return Measured(tuple(lines), figures)
+
+
+def _some(url: str, messages: int, run: Run) -> list[str]:
+    """A question makes its conversation longer by two: a short one gets one question only."""
+    return [_fill(url, messages) for _ in range(1 if messages > _SHORT_ONE else run.scale.questions)]
 
 
 def _fill(url: str, messages: int) -> str:

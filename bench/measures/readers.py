@@ -97,10 +97,10 @@ async def many(run: Run) -> Measured:
             with stack.on_postgres(run.folder, models, processes=2, with_valkey=with_valkey) as served:
                 none = await _quiet_fan(run, served, upstream, model, 0, chunks)
                 all_ = await _quiet_fan(run, served, upstream, model, run.scale.readers, chunks)
-                flat_out = [await _usual(served.target, n) for n in (0, _CROWD)]
+                flat_out = await _flat_out(run, served, upstream)
             lines += _lines(run, served.name, none, all_)
-            figures[served.name] = {"none": asdict(none), "all": asdict(all_), "flat_out": flat_out}
-        lines.append(_flat_out(run, opened, flat_out, figures))
+            figures[served.name] = {"none": asdict(none), "all": asdict(all_), "flat_out": asdict(flat_out)}
+        lines.append(await _beside_resumable(run, opened, flat_out, figures))
     return Measured(tuple(lines), figures)
 
 
@@ -110,8 +110,29 @@ async def _quiet_fan(run: Run, on: stack.Stack, upstream: Tree, model: str, read
     )
 
 
-async def _usual(target: Target, readers: int) -> float:
-    return statistics.median([await crowd(target, readers=readers, chunks=_CROWD_CHUNKS) for _ in range(3)])
+@dataclass(frozen=True)
+class FlatOut:
+    """Chunks a second that are written with no readers and with `_CROWD` of them."""
+
+    none: float
+    crowded: float
+    foreign: float
+
+    def __str__(self) -> str:
+        slower = self.none / self.crowded
+        return f"{self.crowded:,.0f} instead of {self.none:,.0f} chunks/s: {slower:.1f} times slower"
+
+
+async def _flat_out(run: Run, on: stack.Stack, upstream: Tree) -> FlatOut:
+    async def usual(readers: int) -> float:
+        return statistics.median([await crowd(on.target, readers=readers, chunks=_CROWD_CHUNKS) for _ in range(3)])
+
+    async def once() -> FlatOut:
+        meter = Meter(on.target.parts, upstream)
+        none, crowded = await usual(0), await usual(_CROWD)
+        return FlatOut(none, crowded, meter.read().foreign)
+
+    return await run.quiet("flat out", once)
 
 
 def _lines(run: Run, name: str, none: Fanned, all_: Fanned) -> list[Line]:
@@ -126,19 +147,20 @@ def _lines(run: Run, name: str, none: Fanned, all_: Fanned) -> list[Line]:
     ]
 
 
-def _flat_out(run: Run, opened: ExitStack, ours: list[float], figures: dict[str, object]) -> Line:
+async def _beside_resumable(run: Run, opened: ExitStack, ours: FlatOut, figures: dict[str, object]) -> Line:
     what = f"writing flat out, {_CROWD} readers against none"
-    words = _against(*ours)
     if peers.RESUMABLE in run.missing:
-        return Line(what, f"{peers.RESUMABLE}: {run.missing[peers.RESUMABLE]}", words)
+        return Line(what, f"{peers.RESUMABLE}: {run.missing[peers.RESUMABLE]}", str(ours))
     cache = opened.enter_context(valkey.running())
-    theirs = [peers.resumable_writes(cache.url, n, _CROWD_CHUNKS)["chunks_per_s"] for n in (0, _CROWD)]
-    figures[peers.RESUMABLE] = theirs
-    return Line(what, f"{peers.RESUMABLE} {_against(*theirs)}", words)
 
+    async def once() -> FlatOut:
+        meter = Meter({stack.VALKEY: Tree(cache.pid)})
+        none, crowded = (peers.resumable_writes(cache.url, n, _CROWD_CHUNKS)["chunks_per_s"] for n in (0, _CROWD))
+        return FlatOut(none, crowded, meter.read().foreign)
 
-def _against(none: float, crowded: float) -> str:
-    return f"{crowded:,.0f} instead of {none:,.0f} chunks/s: {none / crowded:.1f} times slower"
+    theirs = await run.quiet(peers.RESUMABLE, once)
+    figures[peers.RESUMABLE] = asdict(theirs)
+    return Line(what, f"{peers.RESUMABLE} {theirs}", str(ours))
 
 
 @dataclass(frozen=True)

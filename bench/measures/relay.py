@@ -15,7 +15,7 @@ from bench.target import SERVER, Target, paced
 
 RATE = 50.0
 # At 300 streams the server's core is full; this many are carried by all ways through it.
-CARRIED = 100
+CARRIED = 60
 _WARM = paced(20, 200)
 CHAT = "/v1/chat/completions"
 # Of the server's core: more than this, and it was full.
@@ -128,7 +128,7 @@ async def of_300(run: Run) -> Measured:
     return Measured(tuple(lines), _figures(found))
 
 
-async def of_100(run: Run) -> Measured:
+async def of_60(run: Run) -> Measured:
     """As many answers as all ways carry: also made by one process and read at another."""
     streams = min(CARRIED, run.scale.streams)
     chunks = round(run.scale.seconds * RATE)

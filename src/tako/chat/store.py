@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, insert, literal, or_, select, update
+from sqlalchemy import Row, Select, bindparam, delete, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tako.chat.models import attempts, conversations, items, ledger, messages, responses
@@ -111,6 +111,29 @@ _CHANGE_RESPONSE = update(responses).where(responses.c.id == bindparam("response
 _ADD_ATTEMPT = insert(attempts)
 _END_ATTEMPT = update(attempts).where(attempts.c.response_id == bindparam("response"), attempts.c.ended_at.is_(None))
 _BILL = insert(ledger)
+
+
+def _branch() -> Select[Any]:
+    """From the message `leaf` up to the ancestor `deepest` above it, each with its items."""
+    up = (
+        select(messages.c.id, messages.c.parent_id, literal(0).label("depth"))
+        .where(messages.c.id == bindparam("leaf"))
+        .cte("up", recursive=True)
+    )
+    up = up.union_all(
+        select(messages.c.id, messages.c.parent_id, up.c.depth + 1)
+        .join(up, messages.c.id == up.c.parent_id)
+        .where(up.c.depth < bindparam("deepest"))
+    )
+    return (
+        select(*_MESSAGE, items.c.id.label("item_id"), items.c.type, items.c.content, items.c.text)
+        .select_from(up.join(messages, messages.c.id == up.c.id))
+        .outerjoin(items, (items.c.message_id == messages.c.id) & items.c.deleted_at.is_(None))
+        .order_by(up.c.depth, items.c.position)
+    )
+
+
+_BRANCH = _branch()
 
 
 # Conversations
@@ -306,35 +329,14 @@ async def message(connection: AsyncConnection, message_id: str) -> Message:
 
 async def branch(connection: AsyncConnection, leaf_id: str, *, page: int) -> list[Message]:
     """The message `leaf_id` and up to `page - 1` of its ancestors, newest first, with their items."""
-    up = (
-        select(messages.c.id, messages.c.parent_id, literal(0).label("depth"))
-        .where(messages.c.id == leaf_id)
-        .cte("up", recursive=True)
-    )
-    up = up.union_all(
-        select(messages.c.id, messages.c.parent_id, up.c.depth + 1)
-        .join(up, messages.c.id == up.c.parent_id)
-        .where(up.c.depth < page - 1)
-    )
-    query = (
-        select(
-            *_MESSAGE,
-            items.c.id.label("item_id"),
-            items.c.type,
-            items.c.content,
-            items.c.text,
-        )
-        .select_from(up.join(messages, messages.c.id == up.c.id))
-        .outerjoin(items, (items.c.message_id == messages.c.id) & items.c.deleted_at.is_(None))
-        .order_by(up.c.depth, items.c.position)
-    )
     found: dict[str, Message] = {}
-    for row in await connection.execute(query):
-        fields = row._mapping
-        before = found.get(row.id) or Message(**{column.name: fields[column.name] for column in _MESSAGE})
-        item = (Item(row.item_id, row.type, row.content, row.text),) if row.item_id else ()
-        found[row.id] = replace(before, items=before.items + item)
-    return list(found.values())
+    said: dict[str, list[Item]] = {}
+    for row in await connection.execute(_BRANCH, {"leaf": leaf_id, "deepest": page - 1}):
+        own, (item_id, *item) = row[: len(_MESSAGE)], row[len(_MESSAGE) :]
+        found[own[0]] = found.get(own[0]) or Message(*own)
+        if item_id:
+            said.setdefault(own[0], []).append(Item(item_id, *item))
+    return [replace(one, items=tuple(said.get(message_id, ()))) for message_id, one in found.items()]
 
 
 async def roots(connection: AsyncConnection, conversation_id: str) -> list[str]:
