@@ -15,6 +15,8 @@ from tako.core.sse import PIECE, Reader, Source
 
 # How much of a running log stays rendered for the readers that are nearly up to date, in bytes.
 TAIL = 256 * 1024
+# The first piece of a replay is small, in bytes: who comes back sees something before all of it is rendered.
+FIRST_PIECE = 4 * 1024
 
 
 class Renderer(Protocol):
@@ -26,41 +28,55 @@ class Renderer(Protocol):
 
 
 def replay(renderer: Renderer, entries: Iterable[AnyEntry]) -> Iterator[bytes]:
-    """Frames of all entries, in pieces of whole events of about `PIECE` bytes."""
+    """Frames of all entries, in pieces of whole events of about `PIECE` bytes, a smaller one first."""
     frames: list[bytes] = []
-    size = 0
+    size, most = 0, FIRST_PIECE
     for entry in entries:
         if frame := renderer.feed(entry):
             frames.append(frame)
             size += len(frame)
-            if size >= PIECE:
+            if size >= most:
                 yield b"".join(frames)
-                frames, size = [], 0
+                frames, size, most = [], 0, PIECE
     if frames:
         yield b"".join(frames)
 
 
 class Tail:
-    """The rendered end of one running log in one dialect."""
+    """The rendered end of one running log in one dialect, begun where the first reader has caught up."""
 
-    def __init__(self, log: Log, renderer: Renderer) -> None:
+    def __init__(self, log: Log, renderer: Callable[[int], Renderer]) -> None:
         self.log = log
-        self._renderer = renderer
+        self._new_renderer = renderer
+        self._renderer: Renderer | None = None
         self._entries = 0
         self._batches: deque[tuple[int, bytes]] = deque()  # (entries up to here, frames)
         self._first = 0  # entries before the first batch kept
         self._size = 0
 
     @property
+    def begun(self) -> bool:
+        return self._renderer is not None
+
+    def begin(self, renderer: Renderer, entries: int) -> None:
+        """Go on with a renderer that was fed so many entries of this log."""
+        self._renderer = renderer
+        self._entries = self._first = entries
+
+    @property
     def rendered(self) -> int:
         """How many events every reader may have seen."""
+        if self._renderer is None:
+            self.begin(self._new_renderer(-1), 0)
         self.advance()
+        assert self._renderer is not None  # noqa: S101 (begun above)
         return self._renderer.next
 
     def advance(self) -> int:
-        """Render what was committed since. Returns the number of entries that are rendered."""
+        """Render what was committed since it was begun. Returns the number of entries that are rendered."""
         committed = self.log.committed
         if committed > self._entries:
+            assert self._renderer is not None  # noqa: S101 (whoever asks has caught up)
             entries = self.log.entries
             feed = self._renderer.feed
             frames = b"".join([feed(decode(entries[n])) for n in range(self._entries, committed)])
@@ -100,7 +116,7 @@ class Tails:
     def of(self, log: Log, renderer: Callable[[int], Renderer]) -> Tail:
         tail = self._tails.get((log.id, renderer))
         if tail is None:
-            tail = self._tails[log.id, renderer] = Tail(log, renderer(-1))
+            tail = self._tails[log.id, renderer] = Tail(log, renderer)
         return tail
 
 
@@ -152,19 +168,20 @@ class Live:
         self._log.forget(wake)
 
     def _catch_up(self) -> None:
-        upto = self._tail.advance()
+        self._catching_up = self._missing()
+
+    def _missing(self) -> Iterator[bytes]:
+        """All that this reader lacks, rendered for it alone, up to an edge of the tail's; where there is no tail yet,
+        it begins there."""
         renderer = self._new_renderer(self._after)
-        skip = self._place
         entries = self._log.entries
-
-        def missing() -> Iterator[bytes]:
-            # Entries before `skip` were sent already: they only bring the renderer to this reader's place.
-            for n in range(skip):
-                renderer.feed(decode(entries[n]))
-            yield from replay(renderer, (decode(entries[n]) for n in range(skip, upto)))
-
-        self._catching_up = missing()
-        self._place = upto
+        for n in range(self._place):
+            renderer.feed(decode(entries[n]))
+        while self._place < (upto := self._tail.advance() if self._tail.begun else self._log.committed):
+            start, self._place = self._place, upto
+            yield from replay(renderer, (decode(entries[n]) for n in range(start, upto)))
+        if not self._tail.begun:
+            self._tail.begin(renderer, self._place)
 
 
 class Ended:

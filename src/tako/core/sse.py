@@ -114,6 +114,7 @@ class Reader:
             while not self._stopped and not self.lost:
                 if piece := self._source.take():
                     await self._write(piece)
+                    await asyncio.sleep(0)  # it goes out before the next one is rendered, and others have their turn
                 elif self._source.ended:
                     break
                 elif self._due:

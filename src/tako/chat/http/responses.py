@@ -76,13 +76,13 @@ class ResponsesEndpoint:
             await self._send_object(send, row, [])
             return
         log = await answers.log_of(self.chat, row)
-        last = self._last(row)
+        last = self._last(row) if after >= 0 else None
         if last is not None and after >= last and header(scope, b"last-event-id") is not None:
             # An EventSource would come again and again; this is how it is told that there is no more.
             await send({"type": "http.response.start", "status": 204, "headers": []})
             await send({"type": "http.response.body", "body": b""})
             return
-        if log is not None and after >= self.tails.of(log, Responses).rendered:
+        if log is not None and 0 <= after and after >= self.tails.of(log, Responses).rendered:
             raise Invalid(
                 f"starting_after={after} is past the last event of this response.",
                 code="invalid_cursor",

@@ -76,14 +76,17 @@ class PageStreams:
         response_id = query.get("response_id", [None])[-1]
         row = await messages.answer_of(self.chat, principal, message_id, response_id)
         log = await answers.log_of(self.chat, row)
-        last = await self._last(row, log)
-        if after > last:
-            raise Invalid(f"after={after} is past the last event of this answer.", code="invalid_cursor", param="after")
-        if after and after == last and log is None:
-            # This is how an EventSource is told not to come again.
-            await send({"type": "http.response.start", "status": 204, "headers": []})
-            await send({"type": "http.response.body", "body": b""})
-            return
+        if after:
+            last = await self._last(row, log)
+            if after > last:
+                raise Invalid(
+                    f"after={after} is past the last event of this answer.", code="invalid_cursor", param="after"
+                )
+            if after == last and log is None:
+                # This is how an EventSource is told not to come again.
+                await send({"type": "http.response.start", "status": 204, "headers": []})
+                await send({"type": "http.response.body", "body": b""})
+                return
         caught_up = self.chat.watch.resumed(running=log is not None)
         await answers.join(self.chat, row)
         await self._answer(scope, send, principal, row, after, caught_up)
