@@ -323,7 +323,7 @@ class Generation:
         if part == 0:
             self._trace.first_token()
             self._owner.watch.first_token(self, (now() - self.response.created_at) / 1e6)
-        self.log.append(encode(PartOpened(part, kind, ids.new(ITEM_PREFIX[kind]))))
+        self.log.append(encode(PartOpened(part, kind, ids.new(ITEM_PREFIX[kind]))), at_once=part == 0)
         output.kinds.append(kind)
         output.texts.append([])
         output.open = part

@@ -50,6 +50,25 @@ async def test_entries_that_come_together_share_a_commit(db: Database) -> None:
         assert await stored(db) == 40
 
 
+async def test_the_first_words_of_an_answer_wait_for_nobody(db: Database) -> None:
+    """All others wait for those that come within the interval; also if it is over before it has begun."""
+    async with Journal(db, interval=3600) as journal:
+        log = await begin(db, journal)
+        log.append(b"after quiet")
+        await log.wait(1)
+        log.append(b"waits")
+        await asyncio.sleep(0.05)
+        assert log.committed == 2
+        log.append(b"at once", at_once=True)
+        await log.wait(3)
+        log.append(b"early", at_once=True)
+        await log.wait(4)
+        log.append(b"waits again")
+        await asyncio.sleep(0.05)
+        assert log.committed == 5
+        log.append(b"lets the journal end", at_once=True)
+
+
 async def test_the_end_is_one_fact(db: Database) -> None:
     """An end whose transaction fails has not happened, and can be tried again."""
     async with Journal(db) as journal:

@@ -82,7 +82,7 @@ class ResponsesEndpoint:
             await send({"type": "http.response.start", "status": 204, "headers": []})
             await send({"type": "http.response.body", "body": b""})
             return
-        if log is not None and 0 <= after and after >= self.tails.of(log, Responses).rendered:
+        if log is not None and after >= 0 and after >= self.tails.of(log, Responses).rendered:
             raise Invalid(
                 f"starting_after={after} is past the last event of this response.",
                 code="invalid_cursor",

@@ -224,5 +224,5 @@ class _Found:
         return new
 
 
-def _nobody_writes(log: Log, size: int) -> None:
+def _nobody_writes(log: Log, size: int, at_once: bool) -> None:
     raise AssertionError("a followed log is closed to this process")

@@ -1,8 +1,8 @@
 """Group commit: one writer per process commits what all running logs were handed, and then lets readers look.
 
-The first entry after quiet commits at once; further commits start at least `interval` seconds apart. There is one wait
-per process, never one per log (300 answers of 50 entries a second cost 52 to 57 µs an entry when each wake-up
-commits, and 17 µs at 2 ms apart).
+The first entry after quiet commits at once, and so do the first words of an answer; all other commits start at least
+`interval` seconds apart. There is one wait per process, never one per log (300 answers of 50 entries a second cost 52
+to 57 µs an entry when each wake-up commits, and 17 µs at 2 ms apart).
 """
 
 import asyncio
@@ -93,6 +93,7 @@ class Journal:
         self._pending: dict[str, Log] = {}
         self._pending_bytes = 0
         self._work = asyncio.Event()
+        self._pause = _Pause()
         self._room = asyncio.Event()
         self._room.set()
         self._idle = asyncio.Event()
@@ -382,9 +383,11 @@ class Journal:
         else:
             self._echoes.gone(log_id)
 
-    def _dirty(self, log: Log, size: int) -> None:
+    def _dirty(self, log: Log, size: int, at_once: bool) -> None:
         self._pending[log.id] = log
         self._pending_bytes += size
+        if at_once:
+            self._pause.cut()
         if not self._work.is_set():
             self._work.set()
             self._idle.clear()
@@ -403,9 +406,7 @@ class Journal:
         last = 0.0
         while True:
             await self._work.wait()
-            early = last + self._interval - clock()
-            if early > 0:
-                await asyncio.sleep(early)
+            await self._pause.until(last + self._interval)
             last = clock()
             batch, self._pending = self._pending, {}
             self._work.clear()
@@ -476,6 +477,35 @@ class Journal:
                     _log.warning("journal_writes_again")
                     self._cannot_append = None
                 return lost
+
+
+class _Pause:
+    """Between two commits. Whoever cannot wait cuts it short, also before it has begun."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] | None = None
+        self._cut = False
+
+    def cut(self) -> None:
+        self._cut = True
+        self._end()
+
+    async def until(self, moment: float) -> None:
+        """On the loop's clock."""
+        if not self._cut and moment > self._loop.time():
+            self._over = self._loop.create_future()
+            timer = self._loop.call_at(moment, self._end)
+            try:
+                await self._over
+            finally:
+                timer.cancel()
+                self._over = None
+        self._cut = False
+
+    def _end(self) -> None:
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
 
 
 def _parts(

@@ -29,7 +29,9 @@ class Log:
         "submitted",
     )
 
-    def __init__(self, log_id: str, epoch: int, entries: list[bytes], dirty: Callable[["Log", int], None]) -> None:
+    def __init__(
+        self, log_id: str, epoch: int, entries: list[bytes], dirty: Callable[["Log", int, bool], None]
+    ) -> None:
         self.id = log_id
         self.epoch = epoch
         self.entries = entries
@@ -41,14 +43,15 @@ class Log:
         self._dirty = dirty
         self._waiters: dict[Callable[[], None], None] = {}
 
-    def append(self, entry: bytes) -> None:
-        """Hand one entry over. It is shown when the next group commit has it. Raises `Closed`."""
+    def append(self, entry: bytes, *, at_once: bool = False) -> None:
+        """Hand one entry over. It is shown when the next group commit has it, which with `at_once` does not wait for
+        others. Raises `Closed`."""
         if self.closed:
             raise Closed(self.id)
         self.entries.append(entry)
-        self._dirty(self, len(entry))
+        self._dirty(self, len(entry), at_once)
 
-    def adopt(self, epoch: int, entries: list[bytes], dirty: Callable[["Log", int], None]) -> None:
+    def adopt(self, epoch: int, entries: list[bytes], dirty: Callable[["Log", int, bool], None]) -> None:
         """What was written elsewhere, and read here, is written here from now on; all of `entries` is durable."""
         self.epoch = epoch
         self.entries.extend(entries[len(self.entries) :])
