@@ -8,13 +8,15 @@ from random import Random
 
 import httpx
 
-from tests.faults.stage import Answer, Process, Stage, any_answer
+from tests.faults.stage import MANNERS, Answer, Process, Stage, an_answer
 from tests.support.sse import blocks, numbers
 
+# Of each answer.
+READERS = 3
 # How long a client that was turned away waits before it comes again, in seconds.
 AGAIN = 0.05
 # How often at most a reader leaves before the end.
-LEAVES = 5
+LEAVES = 3
 # What a client may be told while something is broken: come again.
 BUSY = (503, 507)
 
@@ -67,23 +69,18 @@ class Reader:
 
 
 class Crowd:
-    """Asks `answers` questions within `span` seconds, and reads with so many readers."""
+    """Asks for an answer of each manner within `span` seconds, and reads each of them `READERS` times."""
 
-    def __init__(self, stage: Stage, name: str, source: Random, *, answers: int, readers: int, span: float) -> None:
+    def __init__(self, stage: Stage, name: str, source: Random, *, span: float) -> None:
         self.stage = stage
         self.span = span
-        self.answers = [any_answer(source, f"{name}, question {n}") for n in range(answers)]
-        self.readers = [self._reader(source) for _ in range(readers)]
+        self.answers = [an_answer(source, manner, f"{name}, question {n}") for n, manner in enumerate(MANNERS)]
+        self.readers = [_reader(source, answer) for answer in self.answers for _ in range(READERS)]
         self.counts: Counter[str] = Counter()
         self._source = source
         self._known = {answer.question: asyncio.Event() for answer in self.answers}
         self._most = asyncio.Event()
         stage.answers |= {answer.question: answer for answer in self.answers}
-
-    def _reader(self, source: Random) -> Reader:
-        answer = source.choice(self.answers)
-        dialect = COMPACT if answer.page and source.random() < 0.5 else RESPONSES
-        return Reader(answer, dialect, Random(source.random()), late=source.random() < 0.15)
 
     async def live(self) -> None:
         """Until each question is answered, each reader has the end, and each stop was obeyed."""
@@ -186,9 +183,9 @@ class Crowd:
         """Read until the stream or the connection ends, or this reader leaves, perhaps with half an event; it may stop
         reading for a while."""
         source, flood = reader.source, reader.answer.manner == "flood"
-        leaves = reader.connections < LEAVES and source.random() < 0.7
+        leaves = reader.connections < (1 if reader.late else LEAVES) and source.random() < 0.7
         upto = source.randrange(1, 600_000 if flood else 6000) if leaves else None
-        rest = source.uniform(0.3, 3) if source.random() < 0.2 else 0
+        rest = source.uniform(0.3, 3) if source.random() < (0.7 if flood else 0.2) and not reader.connections else 0
         process = self._somewhere(source)
         wire = bytearray()
         try:
@@ -210,3 +207,8 @@ class Crowd:
         except httpx.TransportError:
             self.counts["connections that broke"] += 1
         reader.seen += blocks(bytes(wire))
+
+
+def _reader(source: Random, answer: Answer) -> Reader:
+    dialect = COMPACT if answer.page and source.random() < 0.5 else RESPONSES
+    return Reader(answer, dialect, Random(source.random()), late=source.random() < 0.15)

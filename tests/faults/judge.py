@@ -42,7 +42,7 @@ ENTRIES = "SELECT count(*) FROM journal_entries"
 ATTEMPTS = "SELECT response_id, count(*) FROM attempts GROUP BY response_id"
 
 
-async def problems(stage: Stage, crowd: Crowd, *, hung_up: bool, patience: float) -> list[str]:
+async def problems_of_the_round(stage: Stage, crowd: Crowd, *, hung_up: bool, patience: float) -> list[str]:
     """Everything that is not as it was promised, in words. `hung_up`: any answer may have lost its upstream."""
     found = await problems_of_the_books(stage, patience)
     if found:
@@ -94,19 +94,24 @@ def _text(compact: bytes) -> str:
 
 async def stored(stage: Stage, answer: Answer, dialect: Dialect) -> bytes:
     """As all processes have it, which must be the same."""
-    wires = [await _fetched(stage, process.client, answer, dialect) for process in stage.processes]
+    wires = await asyncio.gather(*(_fetched(stage, process.client, answer, dialect) for process in stage.processes))
     if len(set(wires)) != 1:
         stage.found(f"{answer.question}: the processes tell it differently")
     return wires[0]
 
 
 async def _fetched(stage: Stage, client: httpx.AsyncClient, answer: Answer, dialect: Dialect) -> bytes:
+    told = ""
     for _ in range(100):
-        response = await client.get(dialect.query(answer))
-        if response.status_code == 200:
-            return b"".join(blocks(response.content))
+        try:
+            response = await client.get(dialect.query(answer))
+            if response.status_code == 200:
+                return b"".join(blocks(response.content))
+            told = str(response.status_code)
+        except httpx.TransportError as error:
+            told = type(error).__name__
         await asyncio.sleep(AGAIN)
-    stage.found(f"{answer.question}: {response.status_code} instead of the stored answer")
+    stage.found(f"{answer.question}: {told} instead of the stored answer")
     return b""
 
 

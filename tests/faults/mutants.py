@@ -6,6 +6,7 @@ Each is given a `MonkeyPatch` before the server starts, in this process (`test_e
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -158,7 +159,7 @@ def end_in_two_transactions(patch: pytest.MonkeyPatch) -> None:
             return None
 
         await real(self, log, tail, nothing)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
         async with self._db.write() as connection:
             await transaction(connection)
 
@@ -263,3 +264,33 @@ def process_that_polls(patch: pytest.MonkeyPatch) -> None:
         generation.polling = asyncio.create_task(poll())  # type: ignore[attr-defined]  # somebody must hold it
 
     patch.setattr(responses, "begin", watched)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One to be run in processes of its own: the promises it breaks, the faults under which it shows, and settings."""
+
+    broken: Callable[[pytest.MonkeyPatch], None]
+    promises: Sequence[int]
+    faults: Sequence[str] = ()
+    settings: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.broken.__name__
+
+
+MUTANTS = (
+    Mutant(cursor_off_by_one, (1,)),
+    Mutant(follower_that_needs_every_hint, (1,), ("Valkey hanging", "PostgreSQL's connections cut")),
+    Mutant(shown_before_commit, (2,), ("kill -9 of all processes",), "commit_interval = 0.1"),
+    Mutant(stop_that_stops_nothing, (3,)),
+    Mutant(stop_that_its_owner_does_not_hear, (3,)),
+    Mutant(tails_read_before_the_fence, (2, 4)),
+    Mutant(append_that_checks_no_epoch, (4,), ("SIGSTOP of a process, 3 s",) * 2),
+    Mutant(death_that_nobody_notices, (4,), ("kill -9 of a process",)),
+    Mutant(end_in_two_transactions, (5,), ("kill -9 of all processes",) * 2),
+    Mutant(slow_reader_that_misses_what_is_kept_no_longer, (6,)),
+    Mutant(key_that_is_ignored, (7,)),
+    Mutant(recovery_that_is_billed_too, (5, 7), ("kill -9 of all processes",)),
+)

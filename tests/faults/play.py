@@ -12,7 +12,7 @@ from tests.faults.faults import Fault, Missed
 from tests.faults.stage import UPSTREAM_FAULTS, Stage
 
 # Of each round.
-ANSWERS, READERS, FAULTS = 14, 36, 2
+FAULTS = 2
 # How long everything may take to come to rest when the last fault is over, in seconds.
 PATIENCE = 45.0
 
@@ -32,7 +32,7 @@ async def play(
     """One round with these faults of the deck. Returns whether all that was promised held."""
     name = f"seed {seed}"
     source = Random(name)
-    crowd = Crowd(stage, name, source, answers=ANSWERS, readers=READERS, span=1.5 + 1.5 * len(dealt))
+    crowd = Crowd(stage, name, source, span=1.5 + 1.5 * len(dealt))
     hung_up = faults.HANGS_UP in dealt
     living = asyncio.create_task(crowd.live(), name="crowd")
     for card in dealt:
@@ -44,7 +44,7 @@ async def play(
         except Missed:
             tally.counts["faults that did not come about"] += 1
     found = await _lived(living, crowd, patience)
-    found = found or await judge.problems(stage, crowd, hung_up=hung_up, patience=patience)
+    found = found or await judge.problems_of_the_round(stage, crowd, hung_up=hung_up, patience=patience)
     found += stage.wrong
     stage.wrong.clear()
     tally.violations += [f"{name} ({', '.join(dealt)}): {problem}" for problem in found]
@@ -66,6 +66,7 @@ async def _lived(living: "asyncio.Task[None]", crowd: Crowd, patience: float) ->
 
 def _count(tally: Tally, crowd: Crowd) -> None:
     tally.counts += crowd.counts
+    tally.counts["rounds"] += 1
     tally.counts["answers"] += len(crowd.answers)
     tally.counts["readers"] += len(crowd.readers)
     tally.counts["events read"] += sum(len(reader.seen) for reader in crowd.readers)

@@ -26,12 +26,12 @@ PROCESSES = 3
 LEASE = 0.5
 # How long a client waits for the next byte, in seconds. A stream on which nothing happens has a heartbeat more often.
 PATIENCE = 4.0
-# How answers are made, each as often as it should come up. The last three are faults of the upstream; an `endless` one
+# How the answers of a crowd are made. The last three are faults of the upstream; an `endless` one
 # ends when it is stopped; a `flood` is more than the site keeps rendered for readers that are slow.
 MANNERS = (*("plain",) * 4, *("prefixing",) * 4, "thinking", *("endless",) * 2, "flood", "cut", "stalled", "garbled")
 UPSTREAM_FAULTS = ("cut", "stalled", "garbled")
 # What it takes to fill several times what is rendered, and the kernel's buffers.
-FLOOD = 2 * 2**20
+FLOOD = 3 * 2**20
 CONFIG = """
 lease = {lease}
 heartbeat = 1.0
@@ -80,8 +80,7 @@ class Answer:
         return {"prefixing": "prefixing", "stalled": "impatient"}.get(self.manner, "plain")
 
 
-def any_answer(source: Random, question: str) -> Answer:
-    manner = source.choice(MANNERS)
+def an_answer(source: Random, manner: str, question: str) -> Answer:
     said = "".join(words(source.randrange(1 << 30), source.randrange(40, 90)))
     return Answer(question, manner, said * (FLOOD // len(said) if manner == "flood" else 1), page=source.random() < 0.6)
 
@@ -179,7 +178,7 @@ class Stage:
 
 def _script(manner: str, text: str, step: int) -> list[Step]:
     if manner == "flood":
-        return [*(one for n in range(0, len(text), 16384) for one in (Say(text[n : n + 16384]), Pause(0.005))), Finish()]
+        return [*(one for n in range(0, len(text), 16384) for one in (Say(text[n : n + 16384]), Pause(0.01))), Finish()]
     spoken: list[Step] = [one for n in range(0, len(text), step) for one in (Say(text[n : n + step]), Pause(0.03))]
     half = spoken[: len(spoken) // 2]
     match manner:
