@@ -73,10 +73,13 @@ async def recover(chat: Chat, left: Left) -> None:
         await _close(chat, row, left, INTERRUPTED, attempts)
         chat.watch.adopted(time.monotonic() - left.since)
         return
-    _log.info("answer_goes_on_after_crash", response=row.id, entries=len(entries))
     async with chat.db.write() as connection:
+        if not await chat.journal.holds(connection, row.id, left.epoch):
+            chat.journal.give_back(left)
+            return
         await store.add_attempt(connection, row.id, left.epoch, provider.name)
         waits = await slots.is_waiting(connection, row.id)
+    _log.info("answer_goes_on_after_crash", response=row.id, entries=len(entries))
     log = chat.journal.open(row.id, left.epoch, entries)
     chat.watch.adopted(time.monotonic() - left.since)
     generation = chat.generations.add(row, provider, log, prompt, attempts + 1)
@@ -98,10 +101,10 @@ async def close(chat: Chat, left: Left, outcome: Outcome) -> None:
 
 
 async def _found(chat: Chat, left: Left) -> tuple[Response, int] | None:
-    """The response, and how often it was begun; None when it has ended after all."""
+    """The response, and how often it was begun; None when it has ended after all, or is somebody else's."""
     async with chat.db.write() as connection:
         row = await store.response(connection, left.log_id, hidden=True)
-        if row.completed_at is not None:
+        if row.completed_at is not None or not await chat.journal.holds(connection, row.id, left.epoch):
             chat.journal.give_back(left)
             return None
         await store.end_attempt(connection, row.id, "lost")
