@@ -7,19 +7,11 @@ import psycopg
 import pytest
 
 from tests.conftest import Site
-from tests.support.postgres import Postgres
+from tests.support.postgres import Postgres, cut_all_connections
 from tests.support.sse import events, text_of
 from tests.support.upstream import Finish, Gate, Say, Upstream
 
 pytestmark = pytest.mark.slow
-
-
-def cut_all_connections(url: str) -> int:
-    """Every connection to that database but ours. Returns how many there were."""
-    others = "datname = current_database() AND pid != pg_backend_pid()"
-    query = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        return len(connection.execute(query).fetchall())
 
 
 @pytest.mark.parametrize("ending", [False, True])

@@ -94,6 +94,14 @@ class Postgres:
         return f"postgresql://postgres@/{name}?host={self.folder}"
 
 
+def cut_all_connections(url: str) -> int:
+    """Every connection to that database but ours. Returns how many there were."""
+    others = "datname = current_database() AND pid != pg_backend_pid()"
+    query = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        return len(connection.execute(query).fetchall())
+
+
 @contextlib.contextmanager
 def running(settings: Mapping[str, str] | None = None) -> Iterator[Postgres]:
     """Start one, and stop it. The settings win over those of the tests."""

@@ -6,7 +6,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _libc = ctypes.CDLL(None)
@@ -17,15 +17,25 @@ def die_with_parent() -> None:
 
 
 class Server:
-    """Start it with `start`; restart it on the same folder with `start` again. It listens on a port of its own."""
+    """Start it with `start`; restart it on the same folder with `start` again. It listens on a port of its own.
 
-    def __init__(self, folder: Path, config: str, environment: Mapping[str, str] | None = None) -> None:
+    `program` is the module that Python runs, with the arguments that come before tako's.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: str,
+        environment: Mapping[str, str] | None = None,
+        program: Sequence[str] = ("tako",),
+    ) -> None:
         self.folder = folder
         self.data = folder / "data"
         around = {name: value for name, value in os.environ.items() if not name.startswith("TAKO_")}
         self.environment = {**around, "TAKO_CONFIG": str(folder / "tako.toml"), **(environment or {})}
         (folder / "tako.toml").write_text(config, encoding="utf-8")
         self.database_url = self.environment.get("TAKO_DATABASE_URL", f"sqlite:///{self.data / 'tako.db'}")
+        self._program = program
         self.port = 0
         self.url = ""
         self.said = ""
@@ -35,7 +45,7 @@ class Server:
         with open(self.folder / "server.log", "ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "tako", "serve", "--port", str(self.port), "--data", str(self.data)),
+                *("-m", *self._program, "serve", "--port", str(self.port), "--data", str(self.data)),
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 env=self.environment,

@@ -25,6 +25,16 @@ def events(wire: bytes) -> list[Event]:
     return found
 
 
+def blocks(wire: bytes) -> list[bytes]:
+    """The same as bytes, in any dialect: whole events that have a number, each with the empty line behind it."""
+    whole = wire.replace(b": hb\n", b"").split(b"\n\n")[:-1]
+    return [block + b"\n\n" for block in whole if block.startswith(b"id: ")]
+
+
+def numbers(wire: bytes) -> list[int]:
+    return [int(block[4 : block.index(b"\n")]) for block in blocks(wire)]
+
+
 async def follow(response: httpx.Response) -> AsyncIterator[Event]:
     """Events as they arrive."""
     buffer = b""

@@ -149,7 +149,9 @@ class Upstream:
         task = asyncio.current_task()
         assert task is not None
         task.set_name("upstream-connection")
-        with contextlib.closing(writer), contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        # Who is cancelled ends as any other: Python 3.11 logs it as a failure else.
+        ended = (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError)
+        with contextlib.closing(writer), contextlib.suppress(*ended):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 self.heads.append(head.decode())

@@ -113,7 +113,9 @@ async def stop(chat: Chat, response_id: str) -> None:
             while True:
                 if (generation := chat.generations.find(response_id)) is not None:
                     await asyncio.shield(generation.end(CANCELLED))
-                    return
+                    if not generation.log.fenced:
+                        return
+                    # Somebody else had it already, and goes on with it.
                 left = await chat.journal.seize(response_id)
                 if left is not None:
                     await recovery.close(chat, left, CANCELLED)

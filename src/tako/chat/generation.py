@@ -499,10 +499,14 @@ class Generations:
             return (await store.response(connection, response.id, hidden=True)).background
 
     async def record_retry(self, generation: Generation, error: UpstreamError) -> None:
+        """One attempt is over, and the next begins. Raises `Closed` when the log is somebody else's by now."""
+        response_id, epoch = generation.response.id, generation.log.epoch
         name = generation.provider.name if generation.provider else ""
         async with self._db.write() as connection:
-            await store.end_attempt(connection, generation.response.id, error.code or "upstream_error")
-            await store.add_attempt(connection, generation.response.id, generation.log.epoch, name)
+            if not await self.journal.holds(connection, response_id, epoch):
+                raise Closed(response_id)
+            await store.end_attempt(connection, response_id, error.code or "upstream_error")
+            await store.add_attempt(connection, response_id, epoch, name)
 
     async def store_end(
         self, connection: AsyncConnection, generation: Generation, outcome: Outcome, bill: Used, folded: fold.Fold

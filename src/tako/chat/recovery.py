@@ -73,11 +73,14 @@ async def recover(chat: Chat, left: Left) -> None:
         await _close(chat, row, left, INTERRUPTED, attempts)
         chat.watch.adopted(time.monotonic() - left.since)
         return
-    _log.info("answer_goes_on_after_crash", response=row.id, entries=len(entries))
-    if not waits:
-        attempts += 1
-        async with chat.db.write() as connection:
+    attempts += not waits
+    async with chat.db.write() as connection:
+        if not await chat.journal.holds(connection, row.id, left.epoch):
+            chat.journal.give_back(left)
+            return
+        if not waits:
             await store.add_attempt(connection, row.id, left.epoch, provider.name)
+    _log.info("answer_goes_on_after_crash", response=row.id, entries=len(entries))
     log = chat.journal.open(row.id, left.epoch, entries)
     chat.watch.adopted(time.monotonic() - left.since)
     generation = chat.generations.add(row, provider, log, prompt, attempts)
@@ -99,10 +102,11 @@ async def close(chat: Chat, left: Left, outcome: Outcome) -> None:
 
 
 async def _found(chat: Chat, left: Left) -> tuple[Response, int, bool] | None:
-    """The response, how often it was begun, and whether it still waits for that; None when it has ended after all."""
+    """The response, how often it was begun, and whether it still waits for that; None when it has ended after all, or
+    is somebody else's."""
     async with chat.db.write() as connection:
         row = await store.response(connection, left.log_id, hidden=True)
-        if row.completed_at is not None:
+        if row.completed_at is not None or not await chat.journal.holds(connection, row.id, left.epoch):
             chat.journal.give_back(left)
             return None
         waits = await slots.is_waiting(connection, row.id)

@@ -147,6 +147,10 @@ class Journal:
         """Within a transaction: a new log that this process owns. Returns its epoch, for `open`."""
         return await store.create(connection, log_id, self.process_id)
 
+    async def holds(self, connection: AsyncConnection, log_id: str, epoch: int) -> bool:
+        """Within a transaction: whether the log is still its owner's of that epoch; nobody takes it before the commit."""
+        return await store.holds(connection, log_id, epoch)
+
     def open(self, log_id: str, epoch: int, entries: list[bytes]) -> Log:
         """The running log in memory. `entries` are durable, or are with the transaction that creates the log."""
         log = self._following.release(log_id) if self._following is not None else None

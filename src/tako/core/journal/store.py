@@ -123,6 +123,12 @@ async def finish(connection: AsyncConnection, log_id: str, epoch: int, process_i
     return ended.rowcount == 1
 
 
+async def holds(connection: AsyncConnection, log_id: str, epoch: int) -> bool:
+    """Whether a log runs and has had no other owner since that epoch; so it stays until the transaction ends."""
+    held = select(logs.c.id).where(logs.c.id == log_id, logs.c.epoch == epoch, logs.c.ended_at.is_(None))
+    return (await connection.execute(held.with_for_update(read=True))).first() is not None
+
+
 async def take_over_all(connection: AsyncConnection, process_id: str) -> dict[str, int]:
     """Make every running log ours, as the only serving process: {log id: new epoch}."""
     others = processes.c.id != process_id
