@@ -83,6 +83,8 @@ class ResponsesEndpoint:
             await send({"type": "http.response.body", "body": b""})
             return
         if log is not None and after >= self.tails.of(log, Responses).rendered:
+            await self.chat.journal.look(log)  # another process may have shown what we have not heard of yet
+        if log is not None and after >= self.tails.of(log, Responses).rendered:
             raise Invalid(
                 f"starting_after={after} is past the last event of this response.",
                 code="invalid_cursor",
