@@ -22,7 +22,7 @@ export PAGE_BUILT_BY := make
 CHECKS := format lint types contracts web-check budget
 
 .PHONY: help run web openapi test check format lint types contracts web-check budget pictures chromium nginx mariadb mysql \
-	pgloader fonts test-faults test-ferry bench bench-ferry \
+	libfaketime pgloader fonts test-faults test-ferry bench bench-ferry \
 	bench-follow clean
 
 help: ## List the targets
@@ -36,7 +36,7 @@ web: $(WEB) ## Build the page
 openapi: $(STAMPS)/installed ## Write web/openapi.json anew, after a route has changed
 	@$(BIN)/tako openapi > web/openapi.json.new && mv web/openapi.json.new web/openapi.json
 
-test: $(STAMPS)/dev $(STAMPS)/clients chromium nginx mariadb mysql ## Everything: format, lint, types, contracts, web, all tests
+test: $(STAMPS)/dev $(STAMPS)/clients chromium nginx mariadb mysql libfaketime ## Everything: format, lint, types, contracts, web, all tests
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(CHECKS)
 	@echo "== tests"
 	@$(BIN)/pytest -q -n 4 -m "not hammer" tests
@@ -74,8 +74,8 @@ pictures: $(STAMPS)/dev $(WEB) chromium fonts ## Every state of the page into .s
 	@mkdir -p .screenshots && $(BIN)/pytest -q -n 2 --pictures .screenshots tests/end_to_end/page/test_looks.py
 	@$(BIN)/python -m tests.pictures
 
-test-faults: $(STAMPS)/dev nginx ## The long fault runs of the site (those of ferry: test-ferry)
-	@$(BIN)/pytest -q -n 2 -m faults --fault-rounds 30 --ignore tests/ferry tests
+test-faults: $(STAMPS)/dev $(WEB) libfaketime ## The site under faults: ten minutes of rounds and mutants, and a table (ferry: test-ferry)
+	@$(BIN)/python -m tests.faults
 
 test-ferry: $(STAMPS)/dev mariadb mysql ## Ferry with its long runs: 200 kills of tool, source and target
 	@$(BIN)/pytest -q -n 2 --fault-rounds 50 tests/ferry
@@ -136,6 +136,9 @@ mariadb:
 
 mysql:
 	@scripts/mysql
+
+libfaketime:
+	@$(call debian,ls /usr/lib/*/faketime/libfaketimeMT.so.1,libfaketime,The fault suite needs libfaketime)
 
 pgloader:
 	@$(call debian,command -v pgloader,pgloader,The bench of tako ferry compares with pgloader)

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import itertools
+import re
 import shutil
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from tests.faults.table import table
 # Seeds of a site: so many in a row are played at the same one. Every third site is on SQLite.
 ROW = 6
 # How long a mutant's round may take to come to rest, in seconds: many of them never do.
-PATIENCE = 12.0
+PATIENCE = 20.0
 # Rounds after which a mutant counts as not noticed.
 TRIES = 3
 
@@ -46,8 +47,13 @@ async def noticed(folder: Path, both: Services, mutant: Mutant) -> str:
         tally = Tally()
         async with stage(folder / f"{mutant.name}-{seed}", both, mutant.name, mutant.settings) as scene:
             if not await play(scene, seed, tally, mutant.faults, deck=deck, patience=PATIENCE):
-                return tally.violations[0].partition("): ")[2]
+                return _short(tally.violations[0])
     return ""
+
+
+def _short(violation: str) -> str:
+    """Without the round and the answer it was in, and without what lists all of it."""
+    return re.sub(r"^seed .*?\): |seed \d+, question \d+: |(?<=end|ice|nts):? \[.*| instead of \[.*", "", violation)
 
 
 async def mutants(folder: Path, both: Services) -> dict[str, tuple[Sequence[int], str]]:

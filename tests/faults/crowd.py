@@ -19,6 +19,8 @@ AGAIN = 0.05
 LEAVES = 3
 # What a client may be told while something is broken: come again.
 BUSY = (503, 507)
+# What it means to be told something else.
+REFUSED = {400: "a cursor of events that were shown is refused", 404: "an answer that was shown is not there"}
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ class Crowd:
         if response.status_code in expected:
             return True
         if response.status_code not in BUSY:
-            self.stage.found(f"{response.request.method} {response.request.url.path}: {response.status_code}")
+            told = f"{response.request.method} was answered with {response.status_code}"
+            self.stage.found(REFUSED.get(response.status_code, told))
         return False
 
     async def _ask(self, answer: Answer, at: float, twice: bool) -> None:
@@ -183,9 +186,9 @@ class Crowd:
         """Read until the stream or the connection ends, or this reader leaves, perhaps with half an event; it may stop
         reading for a while."""
         source, flood = reader.source, reader.answer.manner == "flood"
-        leaves = reader.connections < (1 if reader.late else LEAVES) and source.random() < 0.7
-        upto = source.randrange(1, 600_000 if flood else 6000) if leaves else None
         rest = source.uniform(0.3, 3) if source.random() < (0.7 if flood else 0.2) and not reader.connections else 0
+        leaves = not rest and reader.connections < (1 if reader.late else LEAVES) and source.random() < 0.7
+        upto = source.randrange(1, 600_000 if flood else 6000) if leaves else None
         process = self._somewhere(source)
         wire = bytearray()
         try:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tako.chat import answers, fold, follow, quota, responses, store
+from tako.chat import answers, fold, follow, quota, store
 from tako.chat.dialects.responses import Responses
 from tako.chat.generation import Generation, Generations, Outcome, Output
 from tako.chat.http import responses as responses_http
@@ -253,24 +253,6 @@ def recovery_that_is_billed_too(patch: pytest.MonkeyPatch) -> None:
             await quota.settle(connection, response.principal_id, response.created_at, 0, 1)
 
     patch.setattr(Generations, "close", dear)
-
-
-def process_that_polls(patch: pytest.MonkeyPatch) -> None:
-    """Promise 8: a query every now and then for each answer that is made, so that Stop needs no hint."""
-    begin = responses.begin
-
-    def watched(chat: Chat, generation: Generation) -> None:
-        begin(chat, generation)
-
-        async def poll() -> None:
-            while not generation.log.ended:
-                await asyncio.sleep(0.02)
-                async with chat.db.read() as connection:
-                    await store.response(connection, generation.response.id, hidden=True)
-
-        generation.polling = asyncio.create_task(poll())  # type: ignore[attr-defined]  # somebody must hold it
-
-    patch.setattr(responses, "begin", watched)
 
 
 @dataclass(frozen=True)

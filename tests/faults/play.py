@@ -43,23 +43,24 @@ async def play(
             tally.faults[card] += 1
         except Missed:
             tally.counts["faults that did not come about"] += 1
-    found = await _lived(living, crowd, patience)
-    found = found or await judge.problems_of_the_round(stage, crowd, hung_up=hung_up, patience=patience)
-    found += stage.wrong
-    stage.wrong.clear()
+    left = await _lived(stage, living, crowd, patience)
+    judged = [] if left else await judge.problems_of_the_round(stage, crowd, hung_up=hung_up, patience=patience)
+    found = [*stage.wrong, *left, *judged]
     tally.violations += [f"{name} ({', '.join(dealt)}): {problem}" for problem in found]
     _count(tally, crowd)
     return not found
 
 
-async def _lived(living: "asyncio.Task[None]", crowd: Crowd, patience: float) -> list[str]:
-    """Until the crowd has gone home; what keeps it when patience is at its end."""
-    done, _ = await asyncio.wait([living], timeout=patience)
-    if done:
+async def _lived(stage: Stage, living: "asyncio.Task[None]", crowd: Crowd, patience: float) -> list[str]:
+    """Until the crowd has gone home, or sees something wrong; what keeps it when patience is at its end."""
+    trouble = asyncio.create_task(stage.trouble.wait())
+    await asyncio.wait([living, trouble], timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+    trouble.cancel()
+    if living.done():
         living.result()
         return []
     living.cancel()
-    await asyncio.wait([living])
+    await asyncio.wait([living, trouble])
     waiting = [str(reader) for reader in crowd.readers if not reader.ended]
     return [f"{len(waiting)} readers have not come to an end: {waiting[:3]}" if waiting else "a stop is not obeyed"]
 

@@ -31,7 +31,7 @@ PATIENCE = 4.0
 MANNERS = (*("plain",) * 4, *("prefixing",) * 4, "thinking", *("endless",) * 2, "flood", "cut", "stalled", "garbled")
 UPSTREAM_FAULTS = ("cut", "stalled", "garbled")
 # What it takes to fill several times what is rendered, and the kernel's buffers.
-FLOOD = 3 * 2**20
+FLOOD = 2 * 2**20
 CONFIG = """
 lease = {lease}
 heartbeat = 1.0
@@ -149,6 +149,7 @@ class Stage:
         self.url = processes[0].server.database_url
         self.answers: dict[str, Answer] = {}
         self.wrong: list[str] = []
+        self.trouble = asyncio.Event()
         upstream.script = self._script
 
     @property
@@ -165,6 +166,7 @@ class Stage:
         """Something is not as it was promised; each problem is told once."""
         if problem not in self.wrong:
             self.wrong.append(problem)
+        self.trouble.set()
 
     def _script(self, body: dict[str, Any]) -> list[Step]:
         """What is said is the same each time; where a beginning is given, it goes on behind it, in other pieces."""

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import json
 import shutil
 import socket
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -16,11 +18,13 @@ from tako.core.accounts import owner, store
 from tako.core.accounts.models import sessions
 from tako.core.db import now
 from tako.core.feed import ADMINS, Hint
+from tako.core.journal.following import Following
 from tests.chat.conftest import Open
 from tests.conftest import config
 from tests.support.inside import Inside, inside
 from tests.support.page_client import Stream
-from tests.support.sse import events, text_of
+from tests.support.postgres import Postgres
+from tests.support.sse import events, numbers, text_of
 from tests.support.upstream import Finish, Gate, Say, Step, Upstream, answer
 
 QUESTION = {"model": "scripted", "input": "hi", "background": True}
@@ -283,3 +287,48 @@ async def test_a_branch_of_ten_thousand_messages_is_asked_and_read(site: Inside,
     assert second["data"][0]["id"] == f"msg_{9901:032x}"
     oldest = (await site.client.get(f"{path}&order=asc")).json()
     assert [item["id"] for item in oldest["data"]] == [f"msg_{n:032x}" for n in range(100)]
+
+
+@pytest.mark.parametrize("page", [False, True])
+async def test_a_cursor_that_another_process_gave_out_is_never_past_the_end(
+    postgres: Postgres,
+    postgres_template: str,
+    tmp_path: Path,
+    upstream: Upstream,
+    monkeypatch: pytest.MonkeyPatch,
+    page: bool,
+) -> None:
+    """Who resumes elsewhere before the hint is heard there goes on; told that the cursor is wrong, it would give up."""
+    monkeypatch.setattr(Following, "stale", lambda self, process_id: None)
+    url = postgres.new_database(template=postgres_template)
+    gates = Gate(), Gate()
+    upstream.script = [Say("one "), gates[0], Say("two "), gates[1], Finish()]
+    async with (
+        inside(url, tmp_path / "ann", config(upstream), lease=60.0) as ann,
+        inside(url, tmp_path / "ben", config(upstream), lease=60.0) as ben,
+    ):
+        there = ben.new_client(**{"authorization": ann.client.headers["authorization"]})
+        body = {"model": "scripted", "text": "hi"}
+        async with ann.client.stream("POST", "/api/conversations/messages", json=body) as asked:
+            arriving = asked.aiter_raw()
+            named = json.loads((await anext(arriving)).split(b"\n")[1].removeprefix(b"data: "))
+        path = f"/v1/responses/{named['response_id']}?stream=true"
+        if page:
+            path = f"/api/messages/{named['answer_id']}/stream?response_id={named['response_id']}"
+        await gates[0].reached.wait()
+        async with there.stream("GET", path) as early, ann.client.stream("GET", path) as current:
+            held = early.aiter_raw()  # it goes on reading
+            await _until(held, b"one ")
+            gates[0].opened.set()
+            cursor = numbers(await _until(current.aiter_raw(), b"two "))[-1]
+            async with there.stream("GET", f"{path}&{'after' if page else 'starting_after'}={cursor}") as resumed:
+                assert resumed.status_code == 200
+            gates[1].opened.set()
+
+
+async def _until(arriving: AsyncIterator[bytes], text: bytes) -> bytes:
+    """What has come when that has."""
+    wire = b""
+    while text not in wire or not wire.endswith(b"\n\n"):
+        wire += await anext(arriving)
+    return wire

@@ -82,12 +82,16 @@ class ResponsesEndpoint:
             await send({"type": "http.response.start", "status": 204, "headers": []})
             await send({"type": "http.response.body", "body": b""})
             return
-        if log is not None and after >= 0 and after >= self.tails.of(log, Responses).rendered:
-            raise Invalid(
-                f"starting_after={after} is past the last event of this response.",
-                code="invalid_cursor",
-                param="starting_after",
-            )
+        if log is not None and after >= 0:
+            tail = self.tails.of(log, Responses)
+            if after >= tail.rendered:
+                await self.chat.journal.look(log)  # another process may have shown what we have not heard of yet
+            if after >= tail.rendered:
+                raise Invalid(
+                    f"starting_after={after} is past the last event of this response.",
+                    code="invalid_cursor",
+                    param="starting_after",
+                )
         caught_up = self.chat.watch.resumed(running=log is not None)
         generation = await answers.join(self.chat, row)
         await self._stream(scope, send, principal, row, after, [], generation, caught_up)

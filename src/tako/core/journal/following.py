@@ -93,6 +93,17 @@ class Following:
                 await self._take(log, found[log_id])
             return log
 
+    async def look(self, log: Log) -> None:
+        """Read what a followed log has by now, whatever hints were lost. Raises `Unavailable`."""
+        async with self._reading:
+            if log not in self._sources:
+                return
+            try:
+                found = await self._read([log])
+            except psycopg.OperationalError as error:
+                raise Unavailable("The database does not answer; ask again in a moment.") from error
+            await self._take(log, found[log.id])
+
     def grew(self, told: str) -> None:
         """Logs of other processes have so many entries; some of them may be followed here. `told` is `id count …`."""
         words = told.split(" ")

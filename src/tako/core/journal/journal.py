@@ -207,6 +207,12 @@ class Journal:
             return log
         return await self._following.follow(log_id, first, whole)
 
+    async def look(self, log: Log) -> None:
+        """What is committed by now of a log that is followed; one that runs here has it already. Raises
+        `Unavailable`."""
+        if self._following is not None:
+            await self._following.look(log)
+
     @property
     def shared(self) -> bool:
         """Other processes may write logs of this site too."""

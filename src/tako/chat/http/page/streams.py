@@ -78,6 +78,9 @@ class PageStreams:
         log = await answers.log_of(self.chat, row)
         if after:
             last = await self._last(row, log)
+            if after > last and log is not None:
+                await self.chat.journal.look(log)  # another process may have shown what we have not heard of yet
+                last = await self._last(row, log)
             if after > last:
                 raise Invalid(
                     f"after={after} is past the last event of this answer.", code="invalid_cursor", param="after"
