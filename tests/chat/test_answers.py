@@ -41,8 +41,9 @@ async def test_who_has_lost_an_answer_without_knowing_it_stops_it_all_the_same(s
 
 
 async def open_attempts(db: Database) -> int:
+    query = text("SELECT count(*) FROM attempts WHERE ended_at IS NULL")
     async with db.read() as connection:
-        return (await connection.execute(text("SELECT count(*) FROM attempts WHERE ended_at IS NULL"))).scalar_one()
+        return int((await connection.execute(query)).scalar_one())
 
 
 async def test_an_answer_that_was_stopped_while_it_was_recovered_has_no_further_attempt(

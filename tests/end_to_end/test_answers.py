@@ -1,7 +1,6 @@
 """Answers through the real server: watched, rejoined, stopped, lost and found."""
 
 import asyncio
-import random
 import sqlite3
 from collections.abc import Callable
 
@@ -375,62 +374,6 @@ async def test_a_server_that_is_told_to_stop_stops_also_when_its_disk_is_full(
     upstream.script = answer("fresh")
     await site.start()
     assert events(await wire(site, running))[-1].data["response"]["status"] in ("incomplete", "completed")
-
-
-@pytest.mark.faults
-async def test_a_killed_server_loses_nothing_that_was_shown(
-    serve: Callable[..., Site], upstream: Upstream, request: pytest.FixtureRequest
-) -> None:
-    """kill -9 at random points: every reader's text is the beginning of the stored one, and the bill is one row."""
-    source = random.Random(20261124)
-    site = serve("upstream_retries = 0")
-    await site.start()
-    for seed in range(request.config.getoption("--fault-rounds")):
-        text = words(seed, 300)
-        upstream.script = [step for piece in text for step in (Say(piece), Pause(0.002))] + [Finish()]
-        readers = [asyncio.create_task(watch(site, None)) for _ in range(3)]
-        await asyncio.sleep(source.uniform(0.1, 0.7))
-        joined = asyncio.create_task(watch(site, await running_id(site)))
-        await asyncio.sleep(source.uniform(0, 0.1))
-        await site.server.kill()
-        seen = await asyncio.gather(*readers, joined)
-        await site.start()
-        for reader in seen:
-            if not reader:
-                continue
-            response_id = reader[0].data["response"]["id"]
-            stored = await wire(site, response_id)
-            assert stored.startswith(b"".join(event.raw + b"\n\n" for event in reader))
-            after = reader[-1].id
-            rest = events(await wire(site, response_id, after))
-            final = (reader + rest)[-1].data["response"]
-            assert final["status"] in ("incomplete", "completed")
-            assert text_of(reader + rest) == final["output"][0]["content"][0]["text"]
-            assert "".join(text).startswith(text_of(reader + rest))
-    with sqlite3.connect(site.server.data / "tako.db") as db:
-        assert db.execute("SELECT count(*) FROM responses WHERE status IN ('queued', 'in_progress')").fetchone() == (0,)
-        assert (
-            db.execute("SELECT count(*) FROM ledger").fetchone()
-            == db.execute("SELECT count(*) FROM responses").fetchone()
-        )
-
-
-async def watch(site: Site, response_id: str | None) -> list[Event]:
-    """Everything that a reader gets until its connection breaks."""
-    seen: list[Event] = []
-    body = {"model": "scripted", "input": "hi", "stream": True, "background": True}
-    request = (
-        site.client.stream("POST", "/v1/responses", json=body)
-        if response_id is None
-        else site.client.stream("GET", f"/v1/responses/{response_id}?stream=true")
-    )
-    try:
-        async with request as response:
-            async for event in follow(response):
-                seen.append(event)
-    except httpx.TransportError:
-        pass
-    return seen
 
 
 async def test_a_lost_answer_is_continued_where_the_provider_can(

@@ -17,7 +17,7 @@ from tests.support.postgres import Postgres
 from tests.support.sse import text_of
 from tests.support.upstream import Finish, Gate, Pause, Say, Upstream, answer, words
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

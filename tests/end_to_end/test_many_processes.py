@@ -1,7 +1,6 @@
 """Several real processes on one PostgreSQL: whichever one is asked, and whichever one dies, it is one site."""
 
 import asyncio
-import random
 import signal
 from collections.abc import AsyncIterator, Callable
 
@@ -16,7 +15,7 @@ from tests.support.story import problems_of_a_reader, problems_of_the_stored
 from tests.support.upstream import Finish, Gate, Pause, Say, Step, Upstream, answer, words
 from tests.support.valkey import running as valkey_running
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults]
+pytestmark = pytest.mark.slow
 
 LEASE = 1.5
 
@@ -366,47 +365,3 @@ async def test_a_rolling_restart_loses_nobody_s_answer(sites: Sites, upstream: U
         assert reader.wire == await stored(both[0], reader.response_id)
         assert text_of(reader.seen) == said
     assert sites.books() == (8, 0, 0)
-
-
-async def test_processes_die_and_pause_at_random_and_every_reader_has_the_stored_answer(
-    request: pytest.FixtureRequest, sites: Sites, upstream: Upstream
-) -> None:
-    """Answers with readers that hop between three processes, of which one after the other is killed or paused."""
-    three = await sites(3)
-    rounds = max(2, request.config.getoption("--fault-rounds") // 2)
-    source = random.Random(20261126)
-    asked = 0
-    for seed in range(rounds):
-        said = "".join(words(seed, 150))
-
-        def script(body: dict[str, object], said: str = said) -> list[Step]:
-            messages = body["messages"]
-            assert isinstance(messages, list)
-            begun = len(messages[-1]["content"]) if messages[-1]["role"] == "assistant" else 0
-            pieces = [said[n : n + 5] for n in range(begun, len(said), 5)]
-            return [*(step for piece in pieces for step in (Say(piece), Pause(0.01))), Finish()]
-
-        upstream.script = script
-        made = [await ask(source.choice(three), source.choice(["scripted", "prefixing"])) for _ in range(6)]
-        asked += len(made)
-        readers = [Reader(source.choice(made)) for _ in range(18)]
-        orders = [source.sample(three, 3) for _ in readers]
-        reading = [asyncio.create_task(reader.read_on(order)) for reader, order in zip(readers, orders, strict=True)]
-        await asyncio.sleep(source.uniform(0.1, 0.6))
-        victim = source.choice(three)
-        if seed % 2:
-            victim.server.signal(signal.SIGSTOP)
-            await asyncio.sleep(3 * LEASE)
-            victim.server.signal(signal.SIGCONT)
-        else:
-            await victim.server.kill()
-            await asyncio.sleep(source.uniform(0, LEASE))
-            await victim.start()
-        async with asyncio.timeout(90):
-            await asyncio.gather(*reading)
-        for reader in readers:
-            kept = await stored(source.choice(three), reader.response_id)
-            assert problems_of_a_reader(reader.wire, kept) == [], f"round {seed}"
-            assert problems_of_the_stored(kept, said) == [], f"round {seed}"
-    await upstream.idle()
-    assert sites.books() == (asked, 0, 0)

@@ -37,7 +37,8 @@ async def site(folder: Path, both: Services, seeds: range, tally: Tally, until: 
             before = len(tally.violations)
             await play(scene, seed, tally, dealt, deck=deck)
             print(f"seed {seed} on {'SQLite' if on_sqlite else 'PostgreSQL'}: {', '.join(dealt)}", flush=True)
-            print("\n".join(tally.violations[before:]), flush=True, end="")
+            for violation in tally.violations[before:]:
+                print(f"  {violation}", flush=True)
 
 
 async def noticed(folder: Path, both: Services, mutant: Mutant) -> str:
@@ -88,7 +89,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=9, help="no round begins later than this")
+    parser.add_argument("--minutes", type=float, default=8.5, help="no round begins later than this")
     parser.add_argument("--seed", type=int, help="only the rounds from this one on, without the mutants")
     parser.add_argument("--rounds", type=int, default=1, help="how many, with --seed")
     return parser.parse_args()

@@ -27,7 +27,13 @@ class Tally:
 
 
 async def play(
-    stage: Stage, seed: int, tally: Tally, dealt: Sequence[str], *, deck: Mapping[str, Fault], patience: float = PATIENCE
+    stage: Stage,
+    seed: int,
+    tally: Tally,
+    dealt: Sequence[str],
+    *,
+    deck: Mapping[str, Fault],
+    patience: float = PATIENCE,
 ) -> bool:
     """One round with these faults of the deck. Returns whether all that was promised held."""
     name = f"seed {seed}"

@@ -229,7 +229,9 @@ def _clock(file: Path) -> dict[str, str]:
     """What lets the wall clock of a process, not that by which it measures time, be set while it runs."""
     library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
     if library is None:
-        raise RuntimeError("The fault suite needs libfaketime. As root: apt-get install --no-install-recommends libfaketime")
+        raise RuntimeError(
+            "The fault suite needs libfaketime. As root: apt-get install --no-install-recommends libfaketime"
+        )
     return {
         "LD_PRELOAD": str(library),
         "FAKETIME_TIMESTAMP_FILE": str(file),

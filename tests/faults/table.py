@@ -29,7 +29,7 @@ def table(tally: Tally, caught: Mapping[str, tuple[Sequence[int], str]]) -> str:
     lines += [f"{'violations':<44}{len(tally.violations):>9}"]
     if caught:
         lines += ["", f"{'promise':<9}{'broken by':<56}found out by"]
-    for mutant, (promises, how) in sorted(caught.items(), key=lambda found: found[1][0]):
+    for mutant, (promises, how) in sorted(caught.items(), key=lambda found: tuple(found[1][0])):
         numbers = ", ".join(map(str, promises))
         lines.append(f"{numbers:<9}{mutant.replace('_', ' '):<56}{how or 'NOTHING'}")
     return "\n".join(lines)

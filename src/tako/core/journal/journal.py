@@ -148,7 +148,7 @@ class Journal:
         return await store.create(connection, log_id, self.process_id)
 
     async def holds(self, connection: AsyncConnection, log_id: str, epoch: int) -> bool:
-        """Within a transaction: whether the log is still its owner's of that epoch; nobody takes it before the commit."""
+        """Within a transaction: whether the log still has the owner of that epoch; it keeps it until the commit."""
         return await store.holds(connection, log_id, epoch)
 
     def open(self, log_id: str, epoch: int, entries: list[bytes]) -> Log:
