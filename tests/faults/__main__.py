@@ -20,7 +20,7 @@ from tests.faults.table import table
 # Seeds of a site: so many in a row are played at the same one. Every third site is on SQLite.
 ROW = 6
 # How long a mutant's round may take to come to rest, in seconds: many of them never do.
-PATIENCE = 20.0
+PATIENCE = 15.0
 # Rounds after which a mutant counts as not noticed.
 TRIES = 3
 

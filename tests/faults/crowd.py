@@ -1,6 +1,7 @@
 """Those who ask, read, leave, come again somewhere else, and stop, as clients on bad networks do."""
 
 import asyncio
+import contextlib
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from tests.support.sse import blocks, numbers
 
 # Of each answer.
 READERS = 3
+# How long a reader of a flood takes nothing at most, in seconds, and how much of it it has by then, in bytes.
+REST = 8.0
+CAUGHT_UP = 500_000
 # How long a client that was turned away waits before it comes again, in seconds.
 AGAIN = 0.05
 # How often at most a reader leaves before the end.
@@ -45,12 +49,14 @@ COMPACT = Dialect("/api/messages/{0.message_id}/stream?response_id={0.id}", "&af
 
 @dataclass
 class Reader:
-    """One through all its connections. `seen` are the whole events that reached it."""
+    """One through all its connections, by those of which the `late` come last, and a `steady` one takes all at once.
+    `seen` are the whole events that reached it."""
 
     answer: Answer
     dialect: Dialect
     source: Random
     late: bool
+    steady: bool
     seen: list[bytes] = field(default_factory=list)
     connections: int = 0
 
@@ -77,10 +83,11 @@ class Crowd:
         self.stage = stage
         self.span = span
         self.answers = [an_answer(source, manner, f"{name}, question {n}") for n, manner in enumerate(MANNERS)]
-        self.readers = [_reader(source, answer) for answer in self.answers for _ in range(READERS)]
+        self.readers = [_reader(source, answer, n) for answer in self.answers for n in range(READERS)]
         self.counts: Counter[str] = Counter()
         self._source = source
         self._known = {answer.question: asyncio.Event() for answer in self.answers}
+        self._ended = {answer.question: asyncio.Event() for answer in self.answers}
         self._most = asyncio.Event()
         stage.answers |= {answer.question: answer for answer in self.answers}
 
@@ -181,15 +188,25 @@ class Crowd:
         while not reader.ended:
             await self._connect(reader)
             await asyncio.sleep(AGAIN)
+        self._ended[reader.answer.question].set()
+
+    async def _rest(self, answer: Answer, seconds: float) -> None:
+        """Take nothing; of a flood, until somebody else has all of it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ended[answer.question].wait()
 
     async def _connect(self, reader: Reader) -> None:
         """Read until the stream or the connection ends, or this reader leaves, perhaps with half an event; it may stop
         reading for a while."""
         source, flood = reader.source, reader.answer.manner == "flood"
-        rest = source.uniform(0.3, 3) if source.random() < (0.7 if flood else 0.2) and not reader.connections else 0
-        leaves = not rest and reader.connections < (1 if reader.late else LEAVES) and source.random() < 0.7
-        upto = source.randrange(1, 600_000 if flood else 6000) if leaves else None
-        process = self._somewhere(source)
+        rest = 0.0
+        if not (reader.connections or reader.steady) and source.random() < (0.9 if flood else 0.2):
+            rest = REST if flood else source.uniform(0.3, 3)
+        most = 0 if reader.steady else 1 if reader.late else LEAVES
+        upto = source.randrange(1, 6000) if not rest and reader.connections < most and source.random() < 0.7 else None
+        # Who is slow falls behind what others have had rendered, so those of a flood meet.
+        process = self._somewhere(Random(reader.answer.question) if flood else source)
         wire = bytearray()
         try:
             query = reader.dialect.query(reader.answer, reader.cursor)
@@ -200,10 +217,10 @@ class Crowd:
                 reader.connections += 1
                 async for piece in response.aiter_raw():
                     wire += piece
-                    if rest:
+                    if rest and len(wire) >= (CAUGHT_UP if flood else 0):
                         self.counts["readers that stopped reading"] += 1
-                        await asyncio.sleep(rest)
-                        rest = 0
+                        await self._rest(reader.answer, rest)
+                        rest = 0.0
                     if upto is not None and len(wire) >= upto:
                         del wire[upto:]
                         break
@@ -212,6 +229,8 @@ class Crowd:
         reader.seen += blocks(bytes(wire))
 
 
-def _reader(source: Random, answer: Answer) -> Reader:
-    dialect = COMPACT if answer.page and source.random() < 0.5 else RESPONSES
-    return Reader(answer, dialect, Random(source.random()), late=source.random() < 0.15)
+def _reader(source: Random, answer: Answer, n: int) -> Reader:
+    flood = answer.manner == "flood"
+    dialect = COMPACT if answer.page and not flood and source.random() < 0.5 else RESPONSES
+    late = source.random() < 0.15 and not flood
+    return Reader(answer, dialect, Random(source.random()), late=late, steady=flood and n == 0)

@@ -30,12 +30,12 @@ PATIENCE = 4.0
 # ends when it is stopped; a `flood` is more than the site keeps rendered for readers that are slow.
 MANNERS = (*("plain",) * 4, *("prefixing",) * 4, "thinking", *("endless",) * 2, "flood", "cut", "stalled", "garbled")
 UPSTREAM_FAULTS = ("cut", "stalled", "garbled")
-# What it takes to fill several times what is rendered, and the kernel's buffers.
-FLOOD = 2 * 2**20
+# Six megabytes: of four the kernel relieves the site for a reader that takes nothing.
+FLOOD = " ".join(map(str, range(900_000)))
 CONFIG = """
 lease = {lease}
 heartbeat = 1.0
-stalled_reader = 2.0
+stalled_reader = 6.0
 shutdown_grace = 1.0
 daily_tokens = 1000000000000
 user_slots = 10
@@ -82,7 +82,7 @@ class Answer:
 
 def an_answer(source: Random, manner: str, question: str) -> Answer:
     said = "".join(words(source.randrange(1 << 30), source.randrange(40, 90)))
-    return Answer(question, manner, said * (FLOOD // len(said) if manner == "flood" else 1), page=source.random() < 0.6)
+    return Answer(question, manner, FLOOD if manner == "flood" else said, page=source.random() < 0.6)
 
 
 class Process:
@@ -180,7 +180,10 @@ class Stage:
 
 def _script(manner: str, text: str, step: int) -> list[Step]:
     if manner == "flood":
-        return [*(one for n in range(0, len(text), 16384) for one in (Say(text[n : n + 16384]), Pause(0.01))), Finish()]
+        return [
+            *(one for n in range(0, len(text), 16384) for one in (Say(text[n : n + 16384]), Pause(0.008))),
+            Finish(),
+        ]
     spoken: list[Step] = [one for n in range(0, len(text), step) for one in (Say(text[n : n + step]), Pause(0.03))]
     half = spoken[: len(spoken) // 2]
     match manner:
