@@ -44,7 +44,7 @@ test: $(STAMPS)/dev $(STAMPS)/clients chromium nginx mariadb mysql libfaketime #
 check: $(STAMPS)/dev ## The fast subset for the edit loop: no processes, no browser, SQLite alone
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target format lint types contracts
 	@echo "== fast tests"
-	@$(BIN)/pytest -q -n 2 -m "not slow and not browser and not faults" -k "not postgresql and not mysql and not mariadb" tests
+	@$(BIN)/pytest -q -n 2 -m "not slow and not browser" -k "not postgresql and not mysql and not mariadb" tests
 
 format:
 	@echo "== format"

@@ -20,7 +20,7 @@ from tests.support.ferry import Ferry, Ran
 from tests.support.mysqld import Mysqld
 from tests.support.postgres import Postgres
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults]
+pytestmark = pytest.mark.slow
 
 SEED = 20_261_127
 DEATHS = 3
