@@ -120,6 +120,7 @@ async def test_an_answer_can_be_read_and_stopped_from_its_commit_on(
     site: Inside, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another tab may see it in the list before the task that asked has heard of its own commit. Stop means stop."""
+    upstream.script = [Gate()]  # nobody else ends it
     async with slow_commits(site.db, monkeypatch) as heard:
         asking = asyncio.create_task(ask(site.client, background=True))
         response_id = await newest(site.db)
