@@ -20,7 +20,7 @@ Fault = Callable[[Stage, Random], AbstractAsyncContextManager[None]]
 PAUSE = 3.0
 HANGS_UP = "upstream hangs up on all"
 # Room that a full disk has left, in pages of 4 KiB.
-ROOM = 10
+ROOM = 2
 
 
 class Missed(Exception):
