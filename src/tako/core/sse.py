@@ -170,7 +170,6 @@ class Wheel:
         self._pause = heartbeat / slots
         self._stalled_after = stalled_after
         self._task: asyncio.Task[None] | None = None
-
         self._admins: set[Reader] = set()
 
     async def __aenter__(self) -> "Wheel":
