@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 
 RULES = "[target]\nschema = 'site'\n"
 TABLES = ("users", "posts", "words")
+LOCK = "LOCK TABLE site.posts IN SHARE UPDATE EXCLUSIVE MODE"  # the foreign key has to wait for it, no row has
 
 
 @pytest.fixture
@@ -171,6 +172,28 @@ def test_who_writes_past_the_fence_is_seen(source: Mysqld, target: Postgres, sit
     assert not ferry.status().json()["stream"]["done"]
 
 
+def test_what_waits_for_the_new_keys_was_written_past_the_fence(
+    source: Mysqld, target: Postgres, site: str, tmp_path: Path
+) -> None:
+    ferry = moving(tmp_path, source, target, site)
+    options = ["--fence", "hook", "--fence-command", "true", "--unfence-command", "true"]
+    with following(ferry):
+        ferry.run("verify", "--live").well()
+        with psycopg.connect(ferry.target) as blocker:
+            blocker.execute(LOCK)
+            with ferry.start("cutover", "--json", *options) as process:
+                while not blocker.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+                    assert process.poll() is None
+                with contextlib.closing(source.connect(site)) as session, session.cursor() as cursor:
+                    cursor.execute("INSERT INTO posts (user_id, body) VALUES (1, 'past the fence')")
+                    session.commit()
+                blocker.rollback()
+                _, said = process.communicate()
+    assert process.returncode == 1
+    assert "although it is fenced" in said
+    assert not ferry.status().json()["stream"]["done"]
+
+
 def test_a_cutover_that_is_killed_leaves_a_source_that_the_next_one_lets_go(
     source: Mysqld, target: Postgres, site: str, tmp_path: Path
 ) -> None:
@@ -178,7 +201,7 @@ def test_a_cutover_that_is_killed_leaves_a_source_that_the_next_one_lets_go(
     with following(ferry):
         ferry.run("verify", "--live").well()
         blocker = psycopg.connect(ferry.target)
-        blocker.execute("LOCK TABLE site.posts IN ACCESS SHARE MODE")  # keeps the foreign key from being made
+        blocker.execute(LOCK)
         with ferry.start("cutover", "--json") as process:
             assert process.stdout is not None
             while '"compare"' not in process.stdout.readline():

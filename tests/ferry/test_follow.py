@@ -11,9 +11,9 @@ import psycopg
 import pytest
 
 from tako.core.errors import TakoError
-from tako.ferry import copy, follow
+from tako.ferry import copy, deferred, follow
 from tako.ferry.errors import Blocked, NeedsResync, Stopped
-from tako.ferry.source import position
+from tako.ferry.source import facts, position
 from tako.ferry.source.binlog import stream
 from tako.ferry.target import connect, following
 from tako.ferry.throttle import Throttle
@@ -251,19 +251,27 @@ def test_xa_transactions_wait_for_their_end(start: Start) -> None:
     assert move.found("SELECT count(*) FROM ferry.prepared") == [(0,)]
 
 
-def test_an_xa_transaction_that_the_copy_waited_for_is_in_the_copy(source: Mysqld, target: Postgres) -> None:
-    """Its rows stand in the log before the place where following begins, its commit behind it."""
-    move = moving.new(source, target, NOTES, "INSERT INTO notes VALUES (1, 'a', 1)")
-    move.plan(RULES)
-    with contextlib.closing(source.connect(move.database)) as session, session.cursor() as cursor:
-        for statement in ("XA START 'x'", "INSERT INTO notes VALUES (2, 'b', 2)", "XA END 'x'", "XA PREPARE 'x'"):
-            cursor.execute(statement)
+@contextlib.contextmanager
+def position_known(move: Move, statement: str) -> Iterator[None]:
+    """The block runs while a copy knows from where on it will be followed, and waits for an XA transaction to read."""
+    with contextlib.closing(move.server.connect(move.database)) as session, session.cursor() as cursor:
+        for said in ("XA START 'x'", statement, "XA END 'x'", "XA PREPARE 'x'"):
+            cursor.execute(said)
         waiting = threading.Thread(target=copied, args=(move,))
         waiting.start()
         while not any("SLEEP(0.1)" in str(row) for row in move.run("SHOW FULL PROCESSLIST")):
             assert waiting.is_alive()
+        yield
         cursor.execute("XA COMMIT 'x'")
         waiting.join()
+
+
+def test_an_xa_transaction_that_the_copy_waited_for_is_in_the_copy(source: Mysqld, target: Postgres) -> None:
+    """Its rows stand in the log before the place where following begins, its commit behind it."""
+    move = moving.new(source, target, NOTES, "INSERT INTO notes VALUES (1, 'a', 1)")
+    move.plan(RULES)
+    with position_known(move, "INSERT INTO notes VALUES (2, 'b', 2)"):
+        pass
     move.run("DELETE FROM notes WHERE id = 1")
     caught_up(move)
     same(move, "notes")
@@ -291,6 +299,61 @@ def test_cascades_take_the_same_rows_along(start: Start) -> None:
     caught_up(move)
     same(move, "parents", "children", "grandchildren", "fans")
     assert move.found("SELECT id FROM moved.children ORDER BY 1") == [(13,), (21,), (31,)]
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_what_cascades_did_while_it_was_copied_is_made_right(
+    source: Mysqld, target: Postgres, monkeypatch: pytest.MonkeyPatch, logged: bool
+) -> None:
+    """The copy has what a renaming did; the log says before that who had the name then."""
+    if not logged:
+        monkeypatch.setattr(facts, "logs_cascades", lambda source: False)
+    move = moving.new(source, target, NOTES, *PARENTS, "INSERT INTO parents VALUES (1, 'one'), (2, 'two')")
+    move.run("INSERT INTO children VALUES (11, 1)", "INSERT INTO grandchildren VALUES (111, 11)")
+    move.run("INSERT INTO fans VALUES (1, 'one'), (2, 'two'), (3, 'one')")
+    move.plan(RULES)
+    with position_known(move, "INSERT INTO notes VALUES (1, 'a', 1)"):
+        move.run("DELETE FROM parents WHERE id = 2", "UPDATE parents SET id = 2, code = 'two' WHERE id = 1")
+    caught_up(move)
+    same(move, "parents", "children", "grandchildren", "fans")
+    settled = {event["table"] for event in move.events if event["event"] == "settled" and event["mended"]}
+    assert ("grandchildren" in settled) == (source.name == "MariaDB" or not logged)
+    move.run("UPDATE parents SET code = 'drei'")
+    caught_up(move)
+    same(move, "parents", "children", "grandchildren", "fans")
+
+
+def test_a_table_without_a_key_that_cascades_changed_while_it_was_copied_needs_a_new_copy(
+    source: Mysqld, target: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "logs_cascades", lambda source: False)
+    loose = "CREATE TABLE loose (code varchar(20) NULL, CONSTRAINT lost FOREIGN KEY (code) REFERENCES parents (code)"
+    move = moving.new(source, target, PARENTS[0], f"{loose} ON DELETE SET NULL ON UPDATE CASCADE)", NOTES)
+    move.run("INSERT INTO parents VALUES (1, 'one'), (2, 'two')", "INSERT INTO loose VALUES ('one'), ('two')")
+    move.plan(RULES + "[tables.loose]\nwithout_key = 'whole'\n")
+    with position_known(move, "INSERT INTO notes VALUES (1, 'a', 1)"):
+        move.run("DELETE FROM parents WHERE id = 2", "UPDATE parents SET code = 'two' WHERE id = 1")
+    with pytest.raises(NeedsResync, match="loose"):
+        caught_up(move)
+
+
+def test_who_died_between_consistent_and_the_indexes_makes_them_in_the_next_life(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = start(NOTES, "INSERT INTO notes VALUES (1, 'a', 1)")
+
+    def dies(*_: object) -> None:
+        raise InterruptedError
+
+    assert move.made is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(deferred, "make", dies)
+        with pytest.raises(InterruptedError):
+            follow.run(move.made, move.source, lambda: connect(move.target_url), move.events.append)
+    assert move.found("SELECT state FROM ferry.migrations") == [("copying",)]
+    caught_up(move)
+    assert move.found("SELECT state FROM ferry.migrations") == [("copied",)]
+    assert move.found("SELECT count(*) FROM pg_indexes WHERE schemaname = 'moved' AND indexname LIKE '%by_n'") == [(1,)]
 
 
 def test_a_copy_with_keys_and_triggers_is_followed_without_them(start: Start, source: Mysqld, target: Postgres) -> None:

@@ -7,6 +7,7 @@ Times are integers: microseconds since 1970 UTC, the same in both databases.
 
 import asyncio
 import contextlib
+import select
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -18,7 +19,7 @@ from sqlalchemy import BigInteger, MetaData, event
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tako.core import sqlite
@@ -71,11 +72,11 @@ class StorageFull(Unavailable):
 class Database:
     """Connections to the site's one database. Use as an async context manager.
 
-    `url` is `sqlite:///path` or `postgresql://…`. `read()` gives a connection that sees one consistent state;
-    `write()` gives one transaction that is committed on leaving and rolled back on an exception; `patient` says that
-    it will take long, so that SQLite does it beside the event loop. On PostgreSQL a transaction in which nothing
-    happens for half a `lease` (in seconds; never less than 3) is rolled back: a process that is paused must not hold
-    what others wait for.
+    `url` is `sqlite:///path` or `postgresql://…`. `read()` gives a connection that sees one state of SQLite, and on
+    PostgreSQL one in each statement, which then is all that is sent. `write()` gives one transaction that is committed
+    on leaving and rolled back on an exception; `patient` says that it will take long, so that SQLite does it beside the
+    event loop. On PostgreSQL a transaction in which nothing happens for half a `lease` (in seconds; never less than 3)
+    is rolled back: a process that is paused must not hold what others wait for.
     """
 
     def __init__(self, url: str, *, readers: int = 4, max_pages: int = 0, lease: float = 15.0) -> None:
@@ -97,11 +98,11 @@ class Database:
                 self.url,
                 pool_size=10,
                 max_overflow=10,
-                pool_pre_ping=True,
                 hide_parameters=True,
                 connect_args={"options": f"-c idle_in_transaction_session_timeout={rest}"},
             )
-            self._read_engine = self._write_engine
+            event.listen(self._write_engine.sync_engine, "checkout", _alive)
+            self._read_engine = self._write_engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def __aenter__(self) -> "Database":
         return self
@@ -139,6 +140,16 @@ class Database:
             loop = asyncio.get_running_loop()
             self._checkpoint = loop.run_in_executor(None, sqlite.checkpoint, str(self.url.database))
             self._checkpoint.add_done_callback(_checkpointed)
+
+
+def _alive(connection: Any, record: object, proxy: object) -> None:
+    """A session that PostgreSQL has ended is not handed out. To know that takes no question: an idle one has nothing to
+    say but its end."""
+    driver = connection.driver_connection
+    said = select.poll()
+    said.register(driver.fileno(), select.POLLIN)
+    if said.poll(0):
+        raise InvalidatePoolError
 
 
 def _checkpointed(done: "asyncio.Future[None]") -> None:

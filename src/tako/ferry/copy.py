@@ -13,8 +13,9 @@ from P1 on, each change idempotently: delete the row's old and new key, insert t
 So the target equals the source as soon as the log has been applied from P1 up to any position that is not before the
 end of the last run: only then has every change that some chunk may have seen been applied too. In between, a row may
 step back into its past and unique values may clash for a moment; that is why unique indexes and foreign keys belong
-after the copy, and after the first catching up if the source was written to. (DBLog, arXiv 2010.12597, comes to the
-same by watermarks per chunk; one position for the whole copy needs only that it is the earliest.)
+after the copy, and after the first catching up if the source was written to. What the log has no word of, changes by
+the source's own foreign keys, needs one more look (`cascades`). (DBLog, arXiv 2010.12597, comes to the same by
+watermarks per chunk; one position for the whole copy needs only that it is the earliest.)
 
 `follow from` is thus the position of run 1, `consistent at` the end of the last run. With a single run under one exact
 snapshot the two are one: V is the source at P1, and whoever follows starts where V is. Tables without a key are copied

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tako.ferry import copy, deferred, follow, verify
-from tako.ferry.errors import Blocked, Different
+from tako.ferry.errors import Blocked, Deadlocked, Different
 from tako.ferry.plan import Plan
 from tako.ferry.source import Source, fence, position
 from tako.ferry.source.fence import Fence
@@ -167,7 +167,7 @@ def _complete(plan: Plan, connect: Callable[[], Source], source: Source, target:
                 f"{sum(r.different for r in different)} rows differ, the first in {first.table}: "
                 f"{', '.join(first.shown[0].key)}. `tako ferry verify --live --repair` mends them; then cut over again."
             )
-    with steps.step("switch"), target.transaction():
+    with steps.step("switch"), _alone(drained), target.transaction():
         for n, statement in _switching(plan, source, target):
             target.execute(statement)
             state.note_step(target, plan.hash, n, statement, None)
@@ -176,6 +176,15 @@ def _complete(plan: Plan, connect: Callable[[], Source], source: Source, target:
             raise Blocked(_written(drained))
     if not end.gtid and not end.file:
         raise Blocked("The source keeps no log any more.")
+
+
+@contextmanager
+def _alone(drained: Stream) -> Iterator[None]:
+    """Only a follower that applies what was written past the fence can want the same tables at the same time."""
+    try:
+        yield
+    except Deadlocked as error:
+        raise Blocked(_written(drained)) from error
 
 
 def _switching(plan: Plan, source: Source, target: Target) -> Iterator[tuple[int, str]]:
@@ -284,8 +293,8 @@ def unwritable(steps: Sequence[CutoverStep]) -> float | None:
     return (ends[-1].started_at - fences[-1]).total_seconds() + ends[-1].seconds
 
 
-def wait(plan: Plan, target: Target, end: Position, patience: float) -> Stream:
-    """Until everything up to `end` is applied."""
+def wait(plan: Plan, target: Target, end: Position, patience: float, *, locked: str = "") -> Stream:
+    """Until everything up to `end` is applied. `locked`: what to say if that waits for a lock of this session."""
     until = time.monotonic() + patience
     target.listen()
     while True:
@@ -294,6 +303,8 @@ def wait(plan: Plan, target: Target, end: Position, patience: float) -> Stream:
             raise Blocked(f"The stream has stopped: {stream.stopped if stream else 'it is gone'}")
         if follow.is_behind(stream, end, mariadb=plan.source.server == "mariadb"):
             return stream
+        if locked and target.holds_up_another():
+            raise Blocked(locked)
         if time.monotonic() > until:
             raise Blocked(f"The last changes were not applied within {patience:.0f} s: `tako ferry status` says why.")
         target.await_notice(0.2)
@@ -311,10 +322,13 @@ def await_copied(plan: Plan, target: Target) -> None:
 
 
 def _nobody_writes(plan: Plan, source: Source, target: Target, end: Position, drained: Stream) -> None:
-    """Other databases of the server may go on; whoever writes to this one is past the fence."""
+    """Other databases of the server may go on; whoever writes to this one is past the fence.
+
+    A change of a table that has just got its keys cannot be applied: it waits for our own transaction.
+    """
     now = position.current(source)
     if (now.gtid, now.file, now.offset) != (end.gtid, end.file, end.offset):
-        found = wait(plan, target, now, ALIVE)
+        found = wait(plan, target, now, ALIVE, locked=_written(drained))
         if found.changes != drained.changes:
             raise Blocked(_written(drained))
 

@@ -46,6 +46,12 @@ def make(plan: Plan, now: Plan, target: Target, say: Callable[[dict[str, object]
     state.finish(target, plan.hash)
 
 
+def finished(plan: Plan, target: Target) -> bool:
+    """What waited for the target to be consistent was done."""
+    active = state.active(target, plan.target.schema)
+    return active is not None and active[1] != "copying"
+
+
 def change_indexes(
     plan: Plan, target: Target, before: schema.Table, after: schema.Table, planned: PlannedTable
 ) -> None:

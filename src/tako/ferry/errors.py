@@ -14,6 +14,7 @@ TakoError
     ├── SourceGone       the source refused or went away
     │   └── SnapshotLost     a table was emptied or altered under a snapshot
     ├── TargetGone       the target refused or went away
+    │   └── Deadlocked       it ended one of two that waited for each other
     └── Damaged          bytes of the log that are not what was written
 """
 
@@ -54,6 +55,10 @@ class TargetGone(Unavailable):
     def __init__(self, message: str, *, reason: str = "") -> None:
         super().__init__(message)
         self.reason = reason or message
+
+
+class Deadlocked(TargetGone):
+    """This session and another one waited for each other, and the target has taken back what this one did."""
 
 
 class Stopped(Conflict):

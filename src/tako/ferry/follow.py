@@ -4,7 +4,7 @@ A thread reads the log into a spool; here whole transactions are taken from it, 
 with their position in one transaction of the target. So it may be killed at any moment: the position that is there
 says what is there. Foreign keys and triggers wait for the cutover, because what they do is in the log, or done by
 `target.apply`; indexes wait until the target is consistent, that is, until the log has been applied up to where the
-copy ended (`copy` says why).
+copy ended (`copy` says why), and what cascades did meanwhile has been made right (`cascades`).
 """
 
 import functools
@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from tako.core.errors import TakoError
-from tako.ferry import amending, copy, deferred, followable, schema
+from tako.ferry import amending, cascades, copy, deferred, followable, schema
 from tako.ferry.changes import Amended
 from tako.ferry.errors import Blocked, NeedsResync, Refused, SourceGone, Stopped, TargetGone
 from tako.ferry.plan import Plan, PlannedTable
 from tako.ferry.reading import Reader
-from tako.ferry.source import Source
+from tako.ferry.source import Source, facts
 from tako.ferry.source.binlog import gtid
 from tako.ferry.source.binlog.stream import From
 from tako.ferry.source.binlog.transactions import Transaction
@@ -132,6 +132,8 @@ class _Follower:
     amended: Plan | None = None
     batch: int = 0
     consistent: bool = False
+    logged: bool = False
+    unsettled: tuple[str, ...] = ()
     first: Run | None = None
     last: Run | None = None
     rate: _Rate = field(default_factory=_Rate)
@@ -213,32 +215,40 @@ class _Follower:
         self.batch, self.consistent = begun.batch, begun.consistent
         with self.connect() as source:
             self.skips = followable.check(self.plan, source, self.target)
+            self.logged = facts.logs_cascades(source)
+        if not self.consistent:
+            children = {cascade.child for found in self._cascades(self.plan).values() for cascade in found}
+            self.unsettled = tuple(sorted(children))
         if count := deferred.take_back(self.plan, self.target):
             self.say({"event": "taken back", "statements": count})
         self._load()
+        if self.consistent and not deferred.finished(self.plan, self.target):
+            deferred.make(self.plan, self._now, self.target, self.say)  # the one before died between the two
 
     def _load(self) -> None:
         """The tables as they are after everything that the target has."""
         plan = amended(self.plan, self.target)
         self.amended = plan
-        cascades = followable.cascades_of(plan)
+        acting = self._cascades(plan)
         self.tables.clear()
         for table in plan.tables:
-            self.tables[table.source] = self._applied(table, cascades)
+            self.tables[table.source] = self._applied(table, acting)
         self.rejected = {reject.table for reject in state.rejects(self.target, self.plan.hash)}
 
-    def _applied(self, table: PlannedTable, cascades: Mapping[str, list[Cascade]]) -> Applied:
+    def _cascades(self, plan: Plan) -> dict[str, list[Cascade]]:
+        """What is to be done here because the source's log does not say it."""
+        return {} if self.logged else followable.cascades_of(plan)
+
+    def _applied(self, table: PlannedTable, acting: Mapping[str, list[Cascade]]) -> Applied:
         key = table if followable.has_key(table) else msgspec.structs.replace(table, key=())
         into = self.plan.target.schema
-        return Applied(self.target, into, key, copy.repairs(table), cascades.get(table.source, []))
+        return Applied(self.target, into, key, copy.repairs(table), acting.get(table.source, []))
 
     def _apply_all(self, reader: Reader, spool: Spool, reached: gtid.GtidSet, begun: Stream) -> bool:
         """Take, put together, apply; until somebody says stop."""
         waiting: list[Transaction] = []
         since = time.monotonic()
         at = From(begun.gtid, begun.file, begun.offset)
-        if not self.consistent and self._is_consistent(reached, at):
-            self._apply([], reached, at)
         while not self.until.is_set():
             item = spool.take(0.2 if waiting else 1.0)
             if isinstance(item, Transaction):
@@ -247,11 +257,56 @@ class _Follower:
             if waiting and (_full(waiting, since) or spool.empty):
                 at = self._apply(waiting, reached, at)
                 waiting = []
+            if not self.consistent and not waiting and self._is_consistent(reached, at):
+                at, waiting = self._settled(spool, reached, at)
             if time.monotonic() - self.told >= 1:
                 lag = _lag(waiting, spool, quiet=not isinstance(item, Transaction) and reader.trouble is None, at=item)
                 if not self._patiently(functools.partial(self._tell, lag, spool.size, reader.trouble)):
                     return True
         return True
+
+    def _settled(self, spool: Spool, reached: gtid.GtidSet, at: From) -> tuple[From, list[Transaction]]:
+        """From here on the target is consistent. Returns the position, and what was taken that comes after it."""
+        later: list[Transaction] = []
+
+        def up_to(moment: Position) -> None:
+            nonlocal at, later
+            at, later = self._up_to(moment, later, spool, reached, at)
+
+        def alive(lag: float) -> None:
+            self._alive(spool, lag)
+
+        stream = following.read(self.target, self.plan.hash)
+        if self.unsettled and stream is not None and stream.changes:
+            cascades.settle(lambda: self._now, self.unsettled, self.connect, self.target, up_to, alive, self.say)
+        self.unsettled = ()
+        self._commit([], str(reached), at, consistent=True)
+        return at, later
+
+    def _up_to(
+        self, moment: Position, found: list[Transaction], spool: Spool, reached: gtid.GtidSet, at: From
+    ) -> tuple[From, list[Transaction]]:
+        """Apply what is before the moment, and nothing else. `found` was taken already."""
+        began = since = time.monotonic()
+        waiting = [transaction for transaction in found if _is_before(moment, transaction, self.plan)]
+        later = [transaction for transaction in found if transaction not in waiting]
+        while waiting or not _holds(reached, at, moment):
+            item = spool.take(0.2 if waiting else 1.0)
+            if isinstance(item, Transaction):
+                since = since if waiting else time.monotonic()
+                (waiting if _is_before(moment, item, self.plan) else later).append(item)
+            if waiting and (_full(waiting, since) or spool.empty):
+                at = self._apply(waiting, reached, at)
+                waiting = []
+            self._alive(spool, time.monotonic() - began)
+        return at, later
+
+    def _alive(self, spool: Spool, lag: float) -> None:
+        """Told once per second, in the middle of long work."""
+        if self.until.is_set():
+            raise _Lost
+        if time.monotonic() - self.told >= 1:
+            self._tell(lag, spool.size, None)
 
     def _patiently(self, ask: Callable[[], bool]) -> bool:
         """As often as it takes, while the target is away. The log is read on meanwhile."""
@@ -291,7 +346,7 @@ class _Follower:
                 reached.add(transaction.gtid)
             at = From("", transaction.file, transaction.offset)
         try:
-            self._commit(found, str(reached), at, consistent=self.consistent or self._is_consistent(reached, at))
+            self._commit(found, str(reached), at, consistent=self.consistent)
         except Stopped:
             self._load()
             if len(found) < 2:
@@ -439,7 +494,7 @@ class _Follower:
             change.statement,
         )
         self.amended = amending.plan_with(plan, change.table, change.planned)
-        self.tables[change.table.name] = self._applied(change.planned, followable.cascades_of(self.amended))
+        self.tables[change.table.name] = self._applied(change.planned, self._cascades(self.amended))
         if self.consistent:
             deferred.change_indexes(self.plan, self.target, before, change.table, change.planned)
         self.say({"event": "amended", "table": change.table.name, "statement": change.statement})
@@ -472,8 +527,14 @@ def is_behind(stream: Stream, end: Position, *, mariadb: bool) -> bool:
     return (stream.file, stream.offset) >= (end.file, end.offset)
 
 
-def _is_before(run: Run, transaction: Transaction, plan: Plan) -> bool:
-    """What the copy of that run has seen already."""
+def _holds(reached: gtid.GtidSet, at: From, moment: Position) -> bool:
+    if moment.gtid:
+        return reached.holds(moment.gtid)
+    return (at.file, at.offset) >= (moment.file, moment.offset)
+
+
+def _is_before(run: Run | Position, transaction: Transaction, plan: Plan) -> bool:
+    """What the copy of that run, or a snapshot, has seen already."""
     if transaction.gtid and run.gtid:
         return gtid.parse(run.gtid, mariadb=plan.source.server == "mariadb").holds(transaction.gtid)
     return (transaction.file, transaction.offset) <= (run.file, run.offset)

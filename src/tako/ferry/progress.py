@@ -132,6 +132,11 @@ def line(event: dict[str, object]) -> str:
             return f"Following from {event['gtid'] or event['file']}."
         case "done":
             return "The cutover is done."
+        case "settling":
+            names = ", ".join(event["tables"]) if isinstance(event["tables"], list) else ""
+            return f"Rows that foreign keys change are compared with the source, once: {names}."
+        case "settled":
+            return f"{event['table']}: {event['rows']:,} rows compared, {event['mended']:,} mended"
         case "consistent":
             return "The target is consistent: every change up to the end of the copy has been applied."
         case name:

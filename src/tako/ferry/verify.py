@@ -160,6 +160,19 @@ def touched(plan: Plan, connect: Callable[[], Source], target: Target) -> list[R
     return results
 
 
+def mended(
+    plan: Plan, tables: Sequence[PlannedTable], source: Source, target: Target, beat: Callable[[], None]
+) -> list[Result]:
+    """Make the rows of these tables what they are in the source's open snapshot. Nobody else may change the target.
+
+    `beat` is called between pieces. Tables without a key are compared only.
+    """
+    given_up = {(r.table, r.key) for r in state.rejects(target, plan.hash) if r.key is not None}
+    rows.raw(source)
+    with ThreadPoolExecutor(1, "ferry-source") as pool:
+        return [_Comparison(plan, t, source, target, pool, given_up, True, None, beat).run() for t in tables]
+
+
 class _Comparison:
     """One table on both servers."""
 
@@ -173,6 +186,7 @@ class _Comparison:
         given_up: set[tuple[str, Key]],
         repair: bool,
         settle: Callable[[], None] | None,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._plan = plan
         self._table = table
@@ -182,6 +196,7 @@ class _Comparison:
         self._given_up = given_up
         self._repair = repair
         self._settle = settle
+        self._beat = beat
         self._sql = Digests(table, plan.target.schema, Hash(plan.digest))
         self._result = Result(table.source)
 
@@ -215,6 +230,7 @@ class _Comparison:
             self._compare(piece)
 
     def _compare(self, piece: Piece) -> None:
+        self._beat()
         self._result.pieces += 1
         ours, theirs = self._both(self._sql.source_sum(piece.source), self._sql.target_sum(piece.target))
         self._result.rows += int(str(ours[0][0]))
@@ -287,6 +303,7 @@ class _Comparison:
         keys |= {canonical: key for canonical, (key, _) in ours.items()}
         suspects = list(keys.values())
         for start in range(0, len(suspects), AT_ONCE):
+            self._beat()
             self._judge(suspects[start : start + AT_ONCE])
 
     def _source_rows(self, piece: Piece) -> Iterator[tuple[Canonical, tuple[Key, object]]]:

@@ -12,9 +12,11 @@ never too late.
   If the set is the same after the snapshot, nothing was committed in between: snapshot and set are one instant.
 """
 
+import msgspec
 from msgspec import Struct
 
 from tako.ferry.errors import Blocked, SourceGone
+from tako.ferry.source.binlog import events
 from tako.ferry.source.connection import Source
 
 TRIES = 20
@@ -44,9 +46,9 @@ def begin(source: Source, *, insist: bool) -> Position:
     at = current(source)
     if not at.gtid and not source.is_mariadb:
         at = _rotated(source)
-    waited_for = _prepared(source)
+    waited_for = prepared(source)
     for _ in range(XA_TRIES):
-        if not waited_for & _prepared(source):
+        if not waited_for & prepared(source):
             break
         source.execute("DO SLEEP(0.1)")  # nobody says when one has ended
     else:
@@ -54,7 +56,7 @@ def begin(source: Source, *, insist: bool) -> Position:
             return Position("", "", 0, False, at.server_id)
         raise Blocked(
             f"An XA transaction of the source is prepared and neither committed nor rolled back: "
-            f"{min(waited_for & _prepared(source))}. End it (XA RECOVER shows it), then run the same command again."
+            f"{min(waited_for & prepared(source))}. End it (XA RECOVER shows it), then run the same command again."
         )
     # Without GTIDs, MySQL's file is ahead of what can be seen: its beginning is right (see `_mysql`).
     return at if at.gtid or source.is_mariadb else Position("", at.file, 4, False, at.server_id)
@@ -71,14 +73,19 @@ def _rotated(source: Source) -> Position:
     return current(source)
 
 
-def _prepared(source: Source) -> frozenset[str]:
-    """XA transactions that wait for their end; none where the user may not see them."""
+def prepared(source: Source) -> frozenset[str]:
+    """XA transactions that wait for their end, by the names that the log has; none where the user may not see them."""
     try:
-        return frozenset(str(row) for row in source.rows("XA RECOVER"))
+        found = source.rows("XA RECOVER")
     except SourceGone as error:
         if "XA_RECOVER_ADMIN" in error.message or "Access denied" in error.message:
             return frozenset()
         raise
+    return frozenset(events.xid(_raw(name)[:first], _raw(name)[first:], kind) for kind, first, _, name in found)
+
+
+def _raw(name: object) -> bytes:
+    return name if isinstance(name, bytes) else str(name).encode()
 
 
 def snapshot(source: Source, *, exact: bool = False) -> Position:
@@ -102,11 +109,11 @@ def _locked(source: Source) -> Position:
     source.execute("SET SESSION lock_wait_timeout = 3")
     source.execute("FLUSH TABLES WITH READ LOCK")
     try:
-        file, gtid = _log_status(source)
+        at = current(source)
         source.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     finally:
         source.execute("UNLOCK TABLES")
-    return Position(gtid, file, 4, bool(gtid), identity(source))
+    return msgspec.structs.replace(at, exact=True)
 
 
 def current(source: Source) -> Position:

@@ -2,8 +2,8 @@
 
 A row that was touched is deleted by its old and its new key, and its last image copied in: that is right whatever the
 target held before, and unique values may change owners within it. What the source's foreign keys did to other rows is
-done here in the same order, because InnoDB's own cascades are not in the log (MariaDB, and MySQL before 9.6); where
-they are, there is nothing left to do and it costs a look. Rows of tables without a key are counted, not named.
+done here in the same order, because InnoDB's own cascades are not in the log (MariaDB, and MySQL before 9.6; `cascades`
+has what that costs). Rows of tables without a key are counted, not named.
 """
 
 import json

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from tako.ferry.errors import BadRules, TargetGone
+from tako.ferry.errors import BadRules, Deadlocked, TargetGone
 
 PASSWORD = "TAKO_FERRY_TARGET_PASSWORD"
 OLDEST = 130_000
@@ -78,6 +78,11 @@ class Target:
         with told(self.shown):
             for _ in self.connection.notifies(timeout=timeout, stop_after=1):
                 pass
+
+    def holds_up_another(self) -> bool:
+        """Another session waits for a lock that this one has."""
+        found = self.rows("SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+        return bool(found)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -183,6 +188,8 @@ def told(shown: str) -> Iterator[None]:
     """The driver's errors as ours, with the next step."""
     try:
         yield
+    except psycopg.errors.DeadlockDetected as error:
+        raise Deadlocked(f"The target {shown} refused: {first_line(error)}. Run the same command again.") from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise TargetGone(
             f"The target {shown} failed: {first_line(error)}. When it answers again, run the same command again.",
