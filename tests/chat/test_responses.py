@@ -355,6 +355,28 @@ async def test_a_fault_before_the_first_token_is_tried_again_within_the_budget_o
         assert await count(site.db, attempts) == 4
 
 
+@pytest.mark.parametrize("stored", [False, True], ids=["before it is stored", "after it was stored"])
+async def test_a_database_that_is_away_when_an_upstream_is_tried_again_is_waited_for(
+    open_site: Open, upstream: Upstream, monkeypatch: pytest.MonkeyPatch, stored: bool
+) -> None:
+    """It does not end the answer, and what was stored although nobody heard of it is not stored twice."""
+    async with open_site(upstream_retries=1) as site:
+        upstream.then = [[Status(503)]]
+        real = site.chat.generations.record_retry
+        away = iter((True, False))
+
+        async def failing(*arguments: Any) -> None:
+            failed = next(away)
+            if not failed or stored:
+                await real(*arguments)
+            if failed:
+                raise Unavailable("scripted")
+
+        monkeypatch.setattr(site.chat.generations, "record_retry", failing)
+        assert (await ask(site.client)).json()["status"] == "completed"
+        assert await count(site.db, attempts) == 2
+
+
 async def test_after_the_first_token_nothing_is_tried_again(site: Inside, upstream: Upstream) -> None:
     """A second answer behind the first one's beginning would be worse than none."""
     upstream.then = [[Say("begun"), Cut()]]

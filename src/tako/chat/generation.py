@@ -255,8 +255,19 @@ class Generation:
                 if pause > self._owner.retry_patience:
                     raise
                 self.attempts += 1
-                await self._owner.record_retry(self, error)
+                await self._record_retry(error)
                 await asyncio.sleep(pause)
+
+    async def _record_retry(self, error: UpstreamError) -> None:
+        """However long the database needs: that it is away is not the answer's end."""
+        while True:
+            try:
+                await self._owner.record_retry(self, error)
+            except Unavailable as away:
+                _log.error("retry_not_stored_yet", response=self.response.id, reason=away.message)
+                await asyncio.sleep(1)
+            else:
+                return
 
     async def _attempt(self) -> Outcome:
         if self.provider is None or self._prompt is None:
@@ -499,12 +510,17 @@ class Generations:
             return (await store.response(connection, response.id, hidden=True)).background
 
     async def record_retry(self, generation: Generation, error: UpstreamError) -> None:
-        """One attempt is over, and the next begins. Raises `Closed` when the log is somebody else's by now."""
+        """One attempt is over, and the next begins: written down once, however often it is told.
+
+        Raises `Unavailable`, and `Closed` when the log is somebody else's by now.
+        """
         response_id, epoch = generation.response.id, generation.log.epoch
         name = generation.provider.name if generation.provider else ""
         async with self._db.write() as connection:
             if not await self.journal.holds(connection, response_id, epoch):
                 raise Closed(response_id)
+            if await store.count_attempts(connection, response_id) == generation.attempts:
+                return
             await store.end_attempt(connection, response_id, error.code or "upstream_error")
             await store.add_attempt(connection, response_id, epoch, name)
 
