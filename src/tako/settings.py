@@ -44,7 +44,9 @@ class Settings:
     foreground_grace: float = setting(10.0, "How long a foreground answer outlives the connection that asked for it.")
     commit_interval: float = setting(0.002, "The least time between two commits of the journal.")
     lease: float = setting(6.0, "After this long without a sign of life a process counts as dead.", least=0.05)
-    heartbeat: float = setting(15.0, "Between two heartbeats of a stream on which nothing happens.", least=0.05)
+    heartbeat: float = setting(
+        20.0, "Between two heartbeats of a stream on which nothing happens.", least=0.05, most=20.0
+    )
     stalled_reader: float = setting(60.0, "A reader that takes nothing for this long is dropped.", least=0.05)
     session_days: int = setting(30, "How long a sign-in lasts.", least=1, most=36_500)
     response_days: int = setting(30, "How long responses outside of conversations are kept.", most=36_500)

@@ -4,9 +4,9 @@ import { ApiError, refusal } from "../api/client";
 import type { Network } from "./network";
 import { EventParser, type ServerEvent } from "./sse";
 
-// The server says something every 15 seconds, if only that it is there.
-const SILENCE = 16_000;
-const STALL = 35_000;
+// The server says something every 20 seconds at most, if only that it is there.
+const SILENCE = 21_000;
+const STALL = 45_000;
 const LONGEST_PAUSE = 15_000;
 
 // The events of one connection, as they arrive: first none, when it is open; null at once where the server has nothing
