@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 
 RULES = "[target]\nschema = 'site'\n"
 TABLES = ("users", "posts", "words")
-LOCK = "LOCK TABLE site.posts IN SHARE UPDATE EXCLUSIVE MODE"  # the foreign key has to wait for it, no row has
+LOCK = "LOCK TABLE site.posts IN ROW EXCLUSIVE MODE"  # as a row does: the foreign key has to wait for it
 
 
 @pytest.fixture
