@@ -41,8 +41,9 @@ MUTANTS: list[tuple[Callable[[pytest.MonkeyPatch], None], str]] = [
     (mutants.quota_never_released, "plain"),
     (mutants.end_in_two_transactions, "plain"),
 ]
-# What most of them need to show themselves comes up soon in random stories. These cut one by a crash: when all that was
-# said has been seen, and at its end.
+# What most of them need to show themselves comes up soon in random stories. These cut one by a crash: before what was
+# said can be committed, when all that was said has been seen, and at its end.
+CRASH_BEFORE_THE_COMMIT: list[Action] = [("join", 0), *[("say", 3), ("spin", 39)] * 4, ("crash", 0)] * 2
 CRASH_WHEN_ALL_IS_SEEN: list[Action] = [("join", 0), ("say", 3), ("flush", 0), ("spin", 39), ("crash", 0)] * 2
 CRASH_AT_THE_END: list[Action] = [("join", 0), *[("say", 3)] * 30, ("flush", 0), ("spin", 39), ("crash", 0)] * 2
 
@@ -56,7 +57,9 @@ async def test_a_broken_promise_is_found_out(
     model: str,
 ) -> None:
     mutant(monkeypatch)
-    stories = [random_actions(seed) for seed in range(12)]
+    stories, interval = [random_actions(seed) for seed in range(12)], 0.05
+    if mutant is mutants.shown_before_commit:
+        stories, interval = [CRASH_BEFORE_THE_COMMIT], 5.0
     if mutant is mutants.end_in_two_transactions:
         stories = [CRASH_AT_THE_END]
     if mutant is mutants.last_entry_lost_in_a_takeover:
@@ -64,6 +67,6 @@ async def test_a_broken_promise_is_found_out(
     for n, actions in enumerate(stories):
         file = tmp_path / f"{n}.db"
         file.write_bytes(sqlite_template.read_bytes())
-        if await tell(f"sqlite:///{file}", tmp_path, actions, model=model, interval=0.05):
+        if await tell(f"sqlite:///{file}", tmp_path, actions, model=model, interval=interval):
             return
     pytest.fail("none of the stories noticed")
