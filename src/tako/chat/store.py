@@ -107,6 +107,10 @@ _MESSAGE = [messages.c[name] for name in Message.__dataclass_fields__ if name !=
 _RUNNING = responses.c.completed_at.is_(None)  # as the index says it
 # Statements of every answer are built once: building one costs ten times as much as running it.
 _ADD_RESPONSE = insert(responses)
+_ANY_RESPONSE = select(*_RESPONSE).where(responses.c.id == bindparam("response"))
+_RESPONSE_TO_SHOW = _ANY_RESPONSE.where(
+    responses.c.deleted_at.is_(None), or_(responses.c.expires_at.is_(None), responses.c.expires_at > bindparam("at"))
+)
 _CHANGE_RESPONSE = update(responses).where(responses.c.id == bindparam("response"))
 _ADD_ATTEMPT = insert(attempts)
 _END_ATTEMPT = update(attempts).where(attempts.c.response_id == bindparam("response"), attempts.c.ended_at.is_(None))
@@ -403,12 +407,10 @@ async def add_response(connection: AsyncConnection, row: Response, provider: str
 
 async def response(connection: AsyncConnection, response_id: str, *, hidden: bool = False) -> Response:
     """Raises `NotFound`, also for what is deleted or has expired unless `hidden` things are asked for."""
-    query = select(*_RESPONSE).where(responses.c.id == response_id)
-    if not hidden:
-        query = query.where(
-            responses.c.deleted_at.is_(None), or_(responses.c.expires_at.is_(None), responses.c.expires_at > now())
-        )
-    row = (await connection.execute(query)).first() if ids.is_id(response_id, "resp") else None
+    row = None
+    if ids.is_id(response_id, "resp"):
+        asked = {"response": response_id} if hidden else {"response": response_id, "at": now()}
+        row = (await connection.execute(_ANY_RESPONSE if hidden else _RESPONSE_TO_SHOW, asked)).first()
     if row is None:
         raise no_response()
     return _response(row)

@@ -43,13 +43,16 @@ class Following:
     `lives` says whether a process is known to write to this very database: only such a one's echoes are read.
     """
 
-    # Status and entries in one statement: no rows mean that all is read only if the same look says that it runs.
+    # Status and entries in one statement: no entries mean that all is read only if the same look says that it runs. A
+    # row for each log, not for each entry: of two thousand of them the driver makes one in a quarter of the time.
     READ = """
-        SELECT f.id, l.ended_at IS NOT NULL, l.process_id, e.n, e.entry
+        SELECT f.id, l.ended_at IS NOT NULL, l.process_id, e.numbers, e.entries
         FROM unnest(%s::text[], %s::int[]) AS f(id, next)
         LEFT JOIN logs l ON l.id = f.id
-        LEFT JOIN journal_entries e ON e.log_id = l.id AND e.n >= f.next
-        ORDER BY f.id, e.n
+        LEFT JOIN LATERAL (
+            SELECT array_agg(n ORDER BY n) AS numbers, array_agg(entry ORDER BY n) AS entries
+            FROM journal_entries WHERE log_id = l.id AND n >= f.next
+        ) e ON true
     """
 
     def __init__(self, url: URL, interval: float, echoes: "Echoes | None", lives: Callable[[str], bool]) -> None:
@@ -201,18 +204,16 @@ class Following:
             rows = await self._rows(places)
         except psycopg.OperationalError:
             rows = await self._rows(places)  # that a connection is broken only its next use shows
-        found: dict[str, _Found] = {}
-        for log_id, ended, owner, n, entry in rows:
+        return {
             # A log that is not there at all was deleted with everything else: as good as ended.
-            one = found.setdefault(log_id, _Found(ended or owner is None, owner or "", {}))
-            if n is not None:
-                one.entries[n] = entry
-        return found
+            log_id: _Found(ended or owner is None, owner or "", dict(zip(numbers or (), entries or (), strict=True)))
+            for log_id, ended, owner, numbers, entries in rows
+        }
 
     async def _rows(self, places: tuple[list[str], list[int]]) -> list[tuple[Any, ...]]:
         if self._connection is None or self._connection.closed:
             self._connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
-        return await (await self._connection.execute(self.READ, places, prepare=True)).fetchall()
+        return await (await self._connection.execute(self.READ, places, prepare=True, binary=True)).fetchall()
 
 
 def _extend(log: Log, new: Sequence[bytes]) -> None:
@@ -231,7 +232,7 @@ class _Found:
         """The entries from `n` on, up to the first that is not there."""
         new: list[bytes] = []
         while n + len(new) in self.entries:
-            new.append(bytes(self.entries[n + len(new)]))
+            new.append(self.entries[n + len(new)])
         return new
 
 
