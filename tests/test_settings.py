@@ -30,7 +30,7 @@ def test_a_flag_beats_a_variable_beats_the_file_beats_the_default() -> None:
     written('port = 1\nhost = "from.file"\nlease = 3')
     loaded = load({"port": 3}, {"TAKO_PORT": "2", "TAKO_HOST": "from.variable"})
     settings = loaded.settings
-    assert (settings.port, settings.host, settings.lease, settings.heartbeat) == (3, "from.variable", 3.0, 15.0)
+    assert (settings.port, settings.host, settings.lease, settings.heartbeat) == (3, "from.variable", 3.0, 20.0)
     assert [loaded.sources[key] for key in ("port", "host", "lease", "heartbeat")] == [
         "--port",
         "TAKO_HOST",
