@@ -25,6 +25,7 @@ class SQLiteStore:
         self._first_row: dict[str, int] = {}
         self._next_row = 1
         self._trimmed = 1
+        self._look_at = 1  # the row at which it is worth a look what may be trimmed: that goes through all running logs
 
     async def open(self, process_id: str) -> None:
         self._connection = sqlite.connect(str(self._db.url.database), self._db.pragmas)
@@ -35,8 +36,7 @@ class SQLiteStore:
     async def append(self, rows: Sequence[Row]) -> set[str]:
         first = self._next_row
         values = [(first + i, row.log_id, row.n, row.entry) for i, row in enumerate(rows)]
-        low = min(self._first_row.values(), default=first)
-        trim = low if low - self._trimmed >= self.TRIM_ROWS else None
+        trim = self._trimmable(first) if first >= self._look_at else None
         async with self._db.writer:
             await sqlite.run(self._connection, lambda: self._insert(values, trim))
         self._db.written(_PAGES + sum(len(row.entry) for row in rows))
@@ -55,6 +55,11 @@ class SQLiteStore:
 
     async def close(self) -> None:
         self._connection.close()
+
+    def _trimmable(self, next_row: int) -> int | None:
+        self._look_at = next_row + self.TRIM_ROWS
+        low = min(self._first_row.values(), default=next_row)
+        return low if low - self._trimmed >= self.TRIM_ROWS else None
 
     def _insert(self, values: list[tuple[int, str, int, bytes]], trim: int | None) -> None:
         cursor = sqlite.plain(self._connection)
