@@ -289,7 +289,7 @@ class _Follower:
         """Apply what is before the moment, and nothing else. `found` was taken already."""
         began = since = time.monotonic()
         waiting = [transaction for transaction in found if _is_before(moment, transaction, self.plan)]
-        later = [transaction for transaction in found if transaction not in waiting]
+        later = [transaction for transaction in found if not _is_before(moment, transaction, self.plan)]
         while waiting or not _holds(reached, at, moment):
             item = spool.take(0.2 if waiting else 1.0)
             if isinstance(item, Transaction):
